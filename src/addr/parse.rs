@@ -1,0 +1,191 @@
+//! Text to addresses. Strict where strictness is safe (RFC 4291, RFC 4001 zone ids), lenient only in leading
+//! zeros of IPv4 octets, which daemons do print and which are always decimal here.
+
+use super::{Addr, Prefix};
+
+/// An address found at the start of some text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scanned {
+    /// The address.
+    pub addr: Addr,
+    /// How many bytes it took, zone id included.
+    pub len: usize,
+}
+
+impl Addr {
+    /// The whole of `text` as an address. No brackets, no zone id.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let found = scan(text)?;
+        (found.len == text.len() && !text.contains(&b'%')).then_some(found.addr)
+    }
+}
+
+impl Prefix {
+    /// `ADDR` or `ADDR/LEN`, the length as people write it for the family. Host bits are cleared.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let Some(slash) = text.iter().position(|&b| b == b'/') else {
+            return Addr::parse(text).map(Self::host);
+        };
+        let (head, tail) = (text.get(..slash)?, text.get(slash + 1..)?);
+        let addr = Addr::parse(head)?;
+        if tail.is_empty() || tail.len() > 3 {
+            return None;
+        }
+        let mut len: u16 = 0;
+        for &b in tail {
+            len = len * 10 + u16::from(digit(b)?);
+        }
+        // "::ffff:0:0/96" is written in the 128-bit space although its address is IPv4.
+        let mapped = head.contains(&b':');
+        match (addr.is_v4() && !mapped, len) {
+            (true, 0..=32) => Some(Self::new(addr, 96 + len as u8)),
+            (false, 0..=128) => Some(Self::new(addr, len as u8)),
+            _ => None,
+        }
+    }
+}
+
+/// The longest address at the start of `text`, a zone id (`%eth0`) included. `None` where there is none.
+///
+/// The longest reading wins, so `2001:db8::9:54321` is **no** address with a port: it fails on its last group
+/// and yields `2001:db8::9`, for a group has at most four digits.
+pub fn scan(text: &[u8]) -> Option<Scanned> {
+    if let Some((octets, len)) = scan_v4(text) {
+        return Some(Scanned { addr: Addr::v4(octets), len });
+    }
+    scan_v6(text)
+}
+
+fn digit(b: u8) -> Option<u8> {
+    b.is_ascii_digit().then(|| b - b'0')
+}
+
+/// Four decimal octets. Each has one to three digits.
+fn scan_v4(text: &[u8]) -> Option<([u8; 4], usize)> {
+    let mut octets = [0u8; 4];
+    let mut at = 0;
+    for (i, octet) in octets.iter_mut().enumerate() {
+        if i > 0 {
+            if text.get(at) != Some(&b'.') {
+                return None;
+            }
+            at += 1;
+        }
+        let (mut value, mut digits) = (0u16, 0);
+        while let Some(d) = text.get(at).copied().and_then(digit) {
+            value = value * 10 + u16::from(d);
+            digits += 1;
+            at += 1;
+            if digits > 3 || value > 255 {
+                return None;
+            }
+        }
+        if digits == 0 {
+            return None;
+        }
+        *octet = value as u8;
+    }
+    Some((octets, at))
+}
+
+/// Up to eight groups with at most one `::`, the tail possibly dotted. Backs off to the last position where
+/// the text read so far was a whole address.
+fn scan_v6(text: &[u8]) -> Option<Scanned> {
+    let mut head = [0u16; 8];
+    let mut groups = 0usize;
+    let mut gap: Option<usize> = None;
+    let mut at = 0usize;
+    let mut best: Option<Scanned> = None;
+
+    if text.first() == Some(&b':') {
+        if text.get(1) != Some(&b':') {
+            return None;
+        }
+        gap = Some(0);
+        at = 2;
+        best = Some(Scanned { addr: Addr::UNSPECIFIED, len: 2 });
+    }
+    while groups < 8 {
+        let rest = text.get(at..)?;
+        if groups > 0 || gap.is_some() {
+            if groups <= 6
+                && let Some((o, len)) = scan_v4(rest)
+            {
+                if let (Some(g), Some(pair)) = (head.get_mut(groups), dotted(&o, 0)) {
+                    *g = pair;
+                }
+                if let (Some(g), Some(pair)) = (head.get_mut(groups + 1), dotted(&o, 2)) {
+                    *g = pair;
+                }
+                if gap.is_some() || groups == 6 {
+                    best = Some(Scanned { addr: join(&head, groups + 2, gap), len: at + len });
+                }
+                break;
+            }
+        }
+        let (mut value, mut digits) = (0u16, 0usize);
+        while let Some(d) = rest.get(digits).and_then(|&b| (b as char).to_digit(16)) {
+            if digits == 4 {
+                digits = 5;
+                break;
+            }
+            value = value << 4 | d as u16;
+            digits += 1;
+        }
+        if digits == 0 || digits > 4 {
+            break;
+        }
+        if let Some(g) = head.get_mut(groups) {
+            *g = value;
+        }
+        groups += 1;
+        at += digits;
+        if groups == 8 || gap.is_some() {
+            if groups == 8 && gap.is_some() {
+                break; // "::" stands for at least one group
+            }
+            best = Some(Scanned { addr: join(&head, groups, gap), len: at });
+        }
+        if text.get(at) != Some(&b':') || groups == 8 {
+            break;
+        }
+        if text.get(at + 1) == Some(&b':') {
+            if gap.is_some() {
+                break;
+            }
+            gap = Some(groups);
+            at += 2;
+            if groups < 8 {
+                best = Some(Scanned { addr: join(&head, groups, gap), len: at });
+            }
+        } else {
+            at += 1;
+        }
+    }
+    let mut found = best?;
+    found.len += zone(text.get(found.len..).unwrap_or(&[]));
+    Some(found)
+}
+
+fn dotted(octets: &[u8; 4], from: usize) -> Option<u16> {
+    Some(u16::from_be_bytes([*octets.get(from)?, *octets.get(from + 1)?]))
+}
+
+/// Length of `%zone`, at most 15 bytes of interface name (IFNAMSIZ − 1), or 0.
+fn zone(text: &[u8]) -> usize {
+    if text.first() != Some(&b'%') {
+        return 0;
+    }
+    let name = text.iter().skip(1).take_while(|b| b.is_ascii_alphanumeric() || b"._-".contains(b)).count();
+    if (1..=15).contains(&name) { name + 1 } else { 0 }
+}
+
+fn join(groups: &[u16; 8], count: usize, gap: Option<usize>) -> Addr {
+    let mut n: u128 = 0;
+    let at = gap.unwrap_or(count);
+    for (i, &g) in groups.iter().take(count).enumerate() {
+        let place = if i < at { i } else { i + 8 - count };
+        n |= u128::from(g) << (112 - 16 * place.min(7) as u32);
+    }
+    Addr::from_u128(n)
+}

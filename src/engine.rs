@@ -1,0 +1,1 @@
+//! Floor 7: the only file that names every stage.
