@@ -132,15 +132,17 @@ impl<'a> Matcher<'a> {
         found
     }
 
-    /// Tries every filter that wants `message`, and tells each one's hit to `found`.
+    /// Tries every filter that wants `message` and is in `among` (bit i: the i-th active filter), and tells each
+    /// one's hit to `found`.
     pub fn each<'t>(
         &self,
         message: &Message<'t>,
+        among: u32,
         scratch: &mut Scratch<'_>,
         tally: &mut Tally,
         found: &mut impl FnMut(Hit<'t>),
     ) {
-        let mut left = self.candidates(message);
+        let mut left = self.candidates(message) & among;
         while left != 0 {
             let index = left.trailing_zeros() as usize;
             left &= left - 1;
