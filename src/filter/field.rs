@@ -230,6 +230,7 @@ pub(super) fn parse(text: &[u8]) -> Result<(&[u8], Field), Problem> {
             None if rest.is_empty() => Err(Problem::OpenField),
             None => Err(Problem::BadField),
         },
+        Err(_) if !text.contains(&b'>') => Err(Problem::OpenField),
         Err(nom::Err::Error(fault) | nom::Err::Failure(fault)) => Err(fault.0),
         Err(nom::Err::Incomplete(_)) => Err(Problem::OpenField),
     }
