@@ -403,7 +403,13 @@ impl Cursor<'_> {
         let mut after = *self;
         after.eat(b' ')?;
         let year = after.year()?;
-        if matches!(after.0, [b'.' | b'-' | b'_' | b'%' | b'/', ..] | [b':', b'!'.., ..]) {
+        boundary(after)?;
+        let goes_on = match after.0 {
+            [b':', next, ..] => *next != b' ',
+            [next, ..] => b".-_%/".contains(next),
+            [] => false,
+        };
+        if goes_on {
             return None;
         }
         *self = after;

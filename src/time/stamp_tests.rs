@@ -81,9 +81,9 @@ fn every_form_is_read() {
                 read((text.to_string() + after).as_bytes()).unwrap_or_else(|| panic!("{text}{after}"));
             assert_eq!((again, len), (stamp, text.len()), "{text}{after}");
         }
-        assert!(
-            read((text.to_string() + "0").as_bytes()).is_none_or(|(s, _)| s != stamp) || text.contains('>')
-        );
+        if !text.contains(['.', ',', '>']) {
+            assert!(read((text.to_string() + "0").as_bytes()).is_none_or(|(s, _)| s != stamp), "{text}0");
+        }
     }
 }
 
