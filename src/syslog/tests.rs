@@ -377,7 +377,7 @@ fn daemons_own_files() {
         ("Jul 01 21:37:58 HORDE [error] [imp] FAILED", "HORDE [error] [imp] FAILED", true),
         ("Jul-01-26 21:37:58 [SSL-out] x", "[SSL-out] x", true),
         ("1782934678.000      4 91.188.124.227 TCP", "4 91.188.124.227 TCP", true),
-        ("@400000006a456c2000000000 dovecot-auth: pam", "dovecot-auth: pam", true),
+        ("@400000006a456ca000000000 dovecot-auth: pam", "dovecot-auth: pam", true),
         ("2026-07-01 21:37:58", "", true),
         ("[311423.870453] drop wan in: x", "[311423.870453] drop wan in: x", false),
         ("srv sshd[13709]: error: PAM", "srv sshd[13709]: error: PAM", false),
