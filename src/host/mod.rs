@@ -1,1 +1,5 @@
 //! Floor 8: the host.
+
+pub mod clock;
+pub mod poll;
+pub mod sys;
