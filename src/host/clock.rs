@@ -3,7 +3,7 @@
 use super::sys::Errno;
 use crate::time::Instant;
 use crate::time::civil::Civil;
-use std::mem::MaybeUninit;
+use core::mem::MaybeUninit;
 
 /// Now on `CLOCK_MONOTONIC`, in milliseconds since boot. The kernel's ban timeouts run on the same clock.
 pub fn now() -> Instant {

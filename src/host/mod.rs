@@ -2,4 +2,5 @@
 
 pub mod clock;
 pub mod poll;
+pub mod source;
 pub mod sys;

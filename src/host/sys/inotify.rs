@@ -1,8 +1,8 @@
 //! `inotify(7)`.
 
 use super::{Errno, check, own, retry};
+use core::ffi::CStr;
 use core::ffi::c_int;
-use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// A watch. The kernel never hands out the same number twice in one instance.

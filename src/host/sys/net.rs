@@ -3,8 +3,8 @@
 use super::{Errno, check, retry};
 use crate::addr::Addr;
 use core::ffi::c_int;
-use std::mem::MaybeUninit;
-use std::net::SocketAddr;
+use core::mem::MaybeUninit;
+use core::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
 
 /// `SO_RXQ_OVFL` (linux/include/uapi/asm-generic/socket.h), which the libc crate lacks.

@@ -1,7 +1,7 @@
 //! Signals as events: `signalfd(2)`.
 
 use super::{Errno, own, retry};
-use std::mem::MaybeUninit;
+use core::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// What the daemon is told by signal.

@@ -4,8 +4,8 @@
 use super::signal::{set_of, touched};
 use super::{Errno, check, retry};
 use core::ffi::c_int;
+use core::mem::MaybeUninit;
 use std::ffi::CString;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::vec::Vec;
 
