@@ -5,8 +5,8 @@
 //! homes in order walks the entries in the order of their hashes, whatever is added or removed meanwhile.
 
 use super::slot::Slot;
+use super::sip::Key;
 use crate::addr::{Addr, Prefix};
-use siphasher::sip::SipHasher13;
 
 const POSITION: u32 = (1 << 20) - 1;
 
@@ -31,7 +31,7 @@ impl Steps for u32 {
 
 pub(super) struct Index<'a> {
     cells: &'a mut [u32],
-    hasher: SipHasher13,
+    key: Key,
 }
 
 /// Cell number and position of an entry.
@@ -44,8 +44,7 @@ pub(super) struct Found {
 impl<'a> Index<'a> {
     pub(super) fn new(cells: &'a mut [u32], key: [u64; 2]) -> Self {
         cells.fill(0);
-        let [k0, k1] = key;
-        Self { cells, hasher: SipHasher13::new_with_keys(k0, k1) }
+        Self { cells, key: Key::new(key) }
     }
 
     /// How many entries it takes and still has an empty cell in eight, which ends each probe early.
@@ -53,17 +52,10 @@ impl<'a> Index<'a> {
         (self.cells.len() - self.cells.len().div_ceil(8)).min(MOST)
     }
 
-    /// SipHash-1-3 of the 17 bytes `addr`, `bits`.
     #[inline]
     pub(super) fn hash(&self, addr: Addr, bits: u8) -> u64 {
-        let mut text = [0; 17];
-        if let Some((head, tail)) = text.split_first_chunk_mut::<16>() {
-            *head = addr.octets();
-            if let Some(last) = tail.first_mut() {
-                *last = bits;
-            }
-        }
-        self.hasher.hash(&text)
+        let [a, b, c, d] = addr.words();
+        self.key.hash(u64::from(a) << 32 | u64::from(b), u64::from(c) << 32 | u64::from(d), bits)
     }
 
     #[inline]

@@ -20,6 +20,7 @@ use crate::time::Instant;
 
 mod index;
 mod sieve;
+mod sip;
 mod slot;
 mod table;
 #[cfg(test)]
@@ -28,7 +29,7 @@ mod tests;
 pub use slot::Slot;
 
 use index::{Index, Steps};
-use sieve::Sieve;
+use sieve::{HOST, Sieve};
 use table::Table;
 
 /// On which ports a target is dropped: 0 is every port, else the caller's number for a set of ports.
@@ -378,15 +379,32 @@ impl<'a> Blocklist<'a> {
     }
 
     #[inline]
-    fn around<S: Steps>(&self, addr: Addr, steps: &mut S, mut f: impl FnMut(usize, &Slot) -> bool) {
+    fn around<S: Steps>(&self, addr: Addr, steps: &mut S, f: impl FnMut(usize, &Slot) -> bool) {
+        let classes = self.sieve.classes(addr);
+        if classes != 0 {
+            self.probe(addr, classes, steps, f);
+        }
+    }
+
+    #[inline(never)]
+    fn probe<S: Steps>(
+        &self,
+        addr: Addr,
+        classes: u16,
+        steps: &mut S,
+        mut f: impl FnMut(usize, &Slot) -> bool,
+    ) {
         let mut ask = |addr, bits| match self.table.find(addr, bits, steps) {
             Some(found) => self.table.slot(found.at).is_none_or(|slot| f(found.at, slot)),
             None => true,
         };
-        if self.sieve.maybe(addr.words(), 128) && !ask(addr, 128) {
+        if classes & HOST != 0 && !ask(addr, 128) {
             return;
         }
-        let mut lengths = self.sieve.lengths(addr);
+        if classes & !HOST == 0 {
+            return;
+        }
+        let mut lengths = self.sieve.lengths(addr, classes);
         while lengths != 0 {
             let bits = 127 - lengths.leading_zeros() as u8;
             lengths &= !(1 << bits);

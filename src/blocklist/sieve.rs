@@ -15,6 +15,9 @@ use crate::addr::{Addr, Prefix};
 const FLOORS: [u8; 11] = [0, 16, 32, 48, 56, 64, 96, 96, 104, 112, 120];
 const V6: usize = 7;
 
+/// Stands for the host itself where classes are bits.
+pub(super) const HOST: u16 = 1 << 15;
+
 /// The address bits that count, for each class.
 const MASKS: [[u32; 4]; FLOORS.len()] = {
     let mut masks = [[0; 4]; FLOORS.len()];
@@ -79,29 +82,30 @@ impl<'a> Sieve<'a> {
 
     /// Whether this may be there. No words, no sieve: then everything may.
     #[inline]
-    pub(super) fn maybe(&self, words: [u32; 4], bits: u8) -> bool {
+    fn maybe(&self, words: [u32; 4], bits: u8) -> bool {
         let (at, mask) = self.spot(words, bits);
         self.words.get(at).is_none_or(|word| word & mask == mask)
     }
 
-    /// The lengths under 128 at which a prefix around `addr` may be there, as bits.
+    /// The classes in which a prefix around `addr` may be there, and [`HOST`] where `addr` itself may be.
     #[inline]
-    pub(super) fn lengths(&self, addr: Addr) -> u128 {
+    pub(super) fn classes(&self, addr: Addr) -> u16 {
         let words = addr.words();
-        let family = if addr.is_v4() { self.v4 } else { self.v6 };
-        let (mut left, mut hits) = (family.classes, 0u16);
+        let mut left = if addr.is_v4() { self.v4.classes } else { self.v6.classes };
+        let mut hits = if self.maybe(words, 128) { HOST } else { 0 };
         while left != 0 {
-            let class = left.trailing_zeros() as usize & 15;
+            let class = left.trailing_zeros() as usize;
             left &= left - 1;
             if let (Some(mask), Some(&floor)) = (MASKS.get(class), FLOORS.get(class)) {
-                hits |= u16::from(self.maybe(masked(words, *mask), floor)) << class;
+                hits |= u16::from(self.maybe(masked(words, *mask), floor)) << (class & 15);
             }
         }
-        if hits == 0 { 0 } else { self.sift(addr, family.lengths, hits) }
+        hits
     }
 
-    /// Of the lengths in these classes, those at which a prefix may be.
-    fn sift(&self, addr: Addr, lengths: u128, classes: u16) -> u128 {
+    /// The lengths under 128 in these classes at which a prefix around `addr` may be there, as bits.
+    pub(super) fn lengths(&self, addr: Addr, classes: u16) -> u128 {
+        let lengths = if addr.is_v4() { self.v4.lengths } else { self.v6.lengths };
         let mut left = 0;
         for (class, set) in LENGTHS.iter().enumerate() {
             if classes >> class & 1 == 1 {

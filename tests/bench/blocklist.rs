@@ -58,7 +58,7 @@ fn lookups(what: &str, list: &Blocklist, addrs: &[Addr]) {
         let (hit, steps) = list.lookup_steps(addr);
         (hits, sum, most) = (hits + u32::from(hit.is_some()), sum + u64::from(steps), most.max(steps));
     }
-    time(what, addrs, |&addr| drop(black_box(list.lookup(addr))));
+    time(what, addrs, |&addr| _ = black_box(list.lookup(addr)));
     let mean = sum as f64 / addrs.len() as f64;
     println!("    {:5.1} % hits; cells read: {mean:.2} mean, {most} most", 100.0 * f64::from(hits) / addrs.len() as f64);
 }
@@ -107,7 +107,7 @@ fn run(title: &str, hosts: usize, prefixes: usize, lengths: &[u8]) {
     lookups("miss, IPv6 only", &list, &v6);
 
     let few = &others[..64];
-    time("linear scan, miss", few, |addr| drop(black_box(targets.iter().any(|p| p.contains(*addr)))));
+    time("linear scan, miss", few, |addr| _ = black_box(targets.iter().any(|p| p.contains(*addr))));
 
     let start = Clock::now();
     for _ in 0..n {
@@ -116,7 +116,7 @@ fn run(title: &str, hosts: usize, prefixes: usize, lengths: &[u8]) {
     }
     println!("  {:<34} {:6.1} ns", "insert into the full list (evicts)", start.elapsed().as_nanos() as f64 / n as f64);
     let start = Clock::now();
-    let gone = list.expire(Instant::ZERO + Duration::from_secs(2_000_000), usize::MAX, |ban| drop(black_box(ban)));
+    let gone = list.expire(Instant::ZERO + Duration::from_secs(2_000_000), usize::MAX, |ban| _ = black_box(ban));
     println!("  {:<34} {:6.1} ns", "expire", start.elapsed().as_nanos() as f64 / gone as f64);
 }
 
