@@ -8,6 +8,9 @@ use super::slot::Slot;
 use super::sip::Key;
 use crate::addr::{Addr, Prefix};
 
+/// Cells that are read at once, and in which a home begins.
+const GROUP: usize = 4;
+
 const POSITION: u32 = (1 << 20) - 1;
 
 /// The most entries that a cell can point to.
@@ -44,6 +47,8 @@ pub(super) struct Found {
 impl<'a> Index<'a> {
     pub(super) fn new(cells: &'a mut [u32], key: [u64; 2]) -> Self {
         cells.fill(0);
+        let groups = cells.len() / GROUP;
+        let cells = cells.get_mut(..groups * GROUP).unwrap_or_default();
         Self { cells, key: Key::new(key) }
     }
 
@@ -60,7 +65,7 @@ impl<'a> Index<'a> {
 
     #[inline]
     pub(super) fn home(&self, hash: u64) -> usize {
-        ((hash >> 32) * self.cells.len() as u64 >> 32) as usize
+        ((hash >> 32) * (self.cells.len() / GROUP) as u64 >> 32) as usize * GROUP
     }
 
     #[inline]
@@ -79,19 +84,27 @@ impl<'a> Index<'a> {
         let hash = self.hash(addr, bits);
         let tag = Self::tag(hash);
         let mut cell = self.home(hash);
-        for _ in 0..self.cells.len() {
+        for _ in 0..self.cells.len() / GROUP {
             steps.step();
-            let held = *self.cells.get(cell)?;
-            if held == 0 {
-                return None;
+            let group = self.cells.get(cell..)?.first_chunk::<GROUP>()?;
+            // Without a branch a cell: which of them matches is as good as random.
+            let (mut same, mut full) = (0u32, true);
+            for (i, &held) in group.iter().enumerate() {
+                same |= u32::from(held != 0 && held & !POSITION == tag) << i;
+                full &= held != 0;
             }
-            if held & !POSITION == tag {
-                let at = (held & POSITION) as usize - 1;
+            while same != 0 {
+                let i = same.trailing_zeros() as usize & (GROUP - 1);
+                same &= same - 1;
+                let at = self.position(*group.get(i)?)?;
                 if slots.get(at)?.is(addr, bits) {
-                    return Some(Found { cell, at });
+                    return Some(Found { cell: cell + i, at });
                 }
             }
-            cell = self.after(cell);
+            if !full {
+                return None;
+            }
+            cell = if cell + GROUP < self.cells.len() { cell + GROUP } else { 0 };
         }
         None
     }
@@ -154,7 +167,7 @@ impl<'a> Index<'a> {
     /// The entry that comes next after `seen` in the order of hash, then target. `None` starts.
     pub(super) fn next(&self, slots: &[Slot], seen: Option<(u64, Prefix)>) -> Option<(u64, Prefix, usize)> {
         let first = seen.map_or(0, |(hash, _)| self.home(hash));
-        for home in first..self.cells.len() {
+        for home in (first..self.cells.len()).step_by(GROUP) {
             let mut best: Option<(u64, Prefix, usize)> = None;
             let mut cell = home;
             for _ in 0..self.cells.len() {

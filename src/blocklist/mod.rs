@@ -29,7 +29,7 @@ mod tests;
 pub use slot::Slot;
 
 use index::{Index, Steps};
-use sieve::{HOST, Sieve};
+use sieve::Sieve;
 use table::Table;
 
 /// On which ports a target is dropped: 0 is every port, else the caller's number for a set of ports.
@@ -145,7 +145,8 @@ tally! {
 
 /// The memory that a blocklist lives in. For `n` entries lend `n` slots, `2 * n` cells and `n / 2` words:
 /// 46 bytes an entry. Each may be shorter or longer: the capacity is the least of the slots, 7/8 of the cells
-/// and 1,048,575; fewer cells or words make lookups slower, never wrong. Contents are overwritten.
+/// (which count in fours) and 1,048,575; fewer cells or words make lookups slower, never wrong. Contents are
+/// overwritten.
 ///
 /// ```
 /// use edgeban::blocklist::{Blocklist, Slot, Storage};
@@ -379,39 +380,34 @@ impl<'a> Blocklist<'a> {
     }
 
     #[inline]
-    fn around<S: Steps>(&self, addr: Addr, steps: &mut S, f: impl FnMut(usize, &Slot) -> bool) {
-        let classes = self.sieve.classes(addr);
-        if classes != 0 {
-            self.probe(addr, classes, steps, f);
-        }
-    }
-
-    #[inline(never)]
-    fn probe<S: Steps>(
-        &self,
-        addr: Addr,
-        classes: u16,
-        steps: &mut S,
-        mut f: impl FnMut(usize, &Slot) -> bool,
-    ) {
-        let mut ask = |addr, bits| match self.table.find(addr, bits, steps) {
-            Some(found) => self.table.slot(found.at).is_none_or(|slot| f(found.at, slot)),
-            None => true,
-        };
-        if classes & HOST != 0 && !ask(addr, 128) {
+    fn around<S: Steps>(&self, addr: Addr, steps: &mut S, mut f: impl FnMut(usize, &Slot) -> bool) {
+        if self.sieve.host(addr) && !self.ask(addr, 128, steps, &mut f) {
             return;
         }
-        if classes & !HOST == 0 {
+        let classes = self.sieve.classes(addr);
+        if classes == 0 {
             return;
         }
         let mut lengths = self.sieve.lengths(addr, classes);
         while lengths != 0 {
             let bits = 127 - lengths.leading_zeros() as u8;
             lengths &= !(1 << bits);
-            if !ask(Prefix::new(addr, bits).addr(), bits) {
+            if !self.ask(Prefix::new(addr, bits).addr(), bits, steps, &mut f) {
                 return;
             }
         }
+    }
+
+    #[inline(never)]
+    fn ask<S: Steps>(
+        &self,
+        addr: Addr,
+        bits: u8,
+        steps: &mut S,
+        mut f: impl FnMut(usize, &Slot) -> bool,
+    ) -> bool {
+        let Some(found) = self.table.find(addr, bits, steps) else { return true };
+        self.table.slot(found.at).is_none_or(|slot| f(found.at, slot))
     }
 
     /// The next entry of a listing that may be interrupted by changes: an entry that is there from the first

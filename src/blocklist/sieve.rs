@@ -15,9 +15,6 @@ use crate::addr::{Addr, Prefix};
 const FLOORS: [u8; 11] = [0, 16, 32, 48, 56, 64, 96, 96, 104, 112, 120];
 const V6: usize = 7;
 
-/// Stands for the host itself where classes are bits.
-pub(super) const HOST: u16 = 1 << 15;
-
 /// The address bits that count, for each class.
 const MASKS: [[u32; 4]; FLOORS.len()] = {
     let mut masks = [[0; 4]; FLOORS.len()];
@@ -87,12 +84,18 @@ impl<'a> Sieve<'a> {
         self.words.get(at).is_none_or(|word| word & mask == mask)
     }
 
-    /// The classes in which a prefix around `addr` may be there, and [`HOST`] where `addr` itself may be.
+    /// Whether `addr` itself may be there.
+    #[inline]
+    pub(super) fn host(&self, addr: Addr) -> bool {
+        self.maybe(addr.words(), 128)
+    }
+
+    /// The classes in which a prefix around `addr` may be there.
     #[inline]
     pub(super) fn classes(&self, addr: Addr) -> u16 {
         let words = addr.words();
         let mut left = if addr.is_v4() { self.v4.classes } else { self.v6.classes };
-        let mut hits = if self.maybe(words, 128) { HOST } else { 0 };
+        let mut hits = 0;
         while left != 0 {
             let class = left.trailing_zeros() as usize;
             left &= left - 1;
