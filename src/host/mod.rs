@@ -1,1 +1,4 @@
 //! Floor 8: the host.
+
+mod netlink;
+pub mod nft;

@@ -57,6 +57,11 @@ pub struct Finished<'b> {
 }
 
 impl Finished<'_> {
+    /// The sequence number after its last.
+    pub const fn next(&self) -> u32 {
+        self.first.wrapping_add(self.messages)
+    }
+
     /// Whether an answer with sequence number `seq` belongs to this batch.
     pub const fn owns(&self, seq: u32) -> bool {
         seq.wrapping_sub(self.first) < self.messages
@@ -107,7 +112,7 @@ impl<'b> Batch<'b> {
         body: impl FnOnce(&mut Self) -> Result<(), Full>,
     ) -> Result<(), Full> {
         let (start, messages) = (self.len, self.messages);
-        let mut write = || {
+        let write = || {
             self.header(SUBSYSTEM << 8 | kind, NLM_F_REQUEST | flags, FAMILY_INET, 0)?;
             body(self)?;
             if self.len + HEADERS > self.buf.len() {
