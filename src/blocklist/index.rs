@@ -4,8 +4,8 @@
 //! an entry only where it is almost surely the right one. The home cell grows with the hash: walking the
 //! homes in order walks the entries in the order of their hashes, whatever is added or removed meanwhile.
 
-use super::slot::Slot;
 use super::sip::Key;
+use super::slot::Slot;
 use crate::addr::{Addr, Prefix};
 
 /// Cells that are read at once, and in which a home begins.
@@ -80,7 +80,13 @@ impl<'a> Index<'a> {
 
     /// The entry for exactly this prefix.
     #[inline]
-    pub(super) fn find<S: Steps>(&self, slots: &[Slot], addr: Addr, bits: u8, steps: &mut S) -> Option<Found> {
+    pub(super) fn find<S: Steps>(
+        &self,
+        slots: &[Slot],
+        addr: Addr,
+        bits: u8,
+        steps: &mut S,
+    ) -> Option<Found> {
         let hash = self.hash(addr, bits);
         let tag = Self::tag(hash);
         let mut cell = self.home(hash);

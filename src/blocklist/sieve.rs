@@ -133,7 +133,8 @@ impl<'a> Sieve<'a> {
         let inside_v4 = target.is_v4();
         let classes = if inside_v4 { V6..FLOORS.len() } else { 0..V6 };
         for class in classes {
-            let (Some(set), Some(mask), Some(&floor)) = (LENGTHS.get(class), MASKS.get(class), FLOORS.get(class))
+            let (Some(set), Some(mask), Some(&floor)) =
+                (LENGTHS.get(class), MASKS.get(class), FLOORS.get(class))
             else {
                 continue;
             };
