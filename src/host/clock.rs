@@ -67,6 +67,36 @@ pub fn local_epoch(date: &Civil) -> Option<i64> {
     (tm.tm_wday >= 0).then_some(t as i64)
 }
 
+/// The local zone for a log's dates. Remembers the half hour it was asked about last: a log asks about the
+/// same one thousands of times, and the libc takes microseconds. Zones change on half hours.
+#[derive(Default)]
+pub struct Local(Cell<Option<([u16; 5], i32)>>);
+
+impl Local {
+    /// The zone of this process.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Seconds east of Greenwich at that local time; 0 for a date that the libc cannot name.
+    pub fn east(&self, date: &Civil) -> i32 {
+        let Civil { year, month, day, hour, minute, .. } = *date;
+        let key = [year.unwrap_or(0), month.into(), day.into(), hour.into(), u16::from(minute) / 30];
+        if let Some((known, east)) = self.0.get()
+            && known == key
+        {
+            return east;
+        }
+        let utc = Stamp::Civil(*date, Some(0)).epoch_ms(&Calendar::fixed(0, 0)).map(|ms| ms.div_euclid(1000));
+        let east = match (utc, local_epoch(date)) {
+            (Some(utc), Some(local)) => i32::try_from(utc - local).unwrap_or(0),
+            _ => 0,
+        };
+        self.0.set(Some((key, east)));
+        east
+    }
+}
+
 /// 64 random bits for the keys of hash tables, so that an attacker cannot choose collisions.
 pub fn random_u64() -> Result<u64, Errno> {
     let mut bytes = [0u8; 8];
