@@ -163,10 +163,8 @@ impl<'a> Sessions<'a> {
     /// session may be silent. At most 65,534 entries are used; with none, only lines that carry an address count.
     pub fn new(storage: Storage<'a>, key: [u8; 16], timeout: Duration) -> Self {
         let Storage { entries, links, buckets } = storage;
-        let links = match links.split_at_mut_checked(entries.len()) {
-            Some((used, _)) => used,
-            None => &mut [],
-        };
+        let used = links.len().min(entries.len());
+        let links = links.get_mut(..used).unwrap_or_default();
         Self { entries, index: Index::new(links, buckets), key, timeout, tally: Tally::default() }
     }
 

@@ -87,7 +87,9 @@ fn sessions_of_other_hosts_filters_and_ids_do_not_mix() {
     s.feed(&bare, b"12", b"other", 1, Instant::ZERO, &mut |e| seen.push(own(e)));
     s.feed(&Hit { filter: 1, ..bare }, b"12", b"router", 1, Instant::ZERO, &mut |e| seen.push(own(e)));
     s.feed(&bare, b"1", b"2router", 1, Instant::ZERO, &mut |e| seen.push(own(e)));
-    s.feed(&Hit { sess: Some(b"9"), ..bare }, b"12", b"router", 1, Instant::ZERO, &mut |e| seen.push(own(e)));
+    s.feed(&Hit { sess: Some(b"9"), ..bare }, b"12", b"router", 1, Instant::ZERO, &mut |e| {
+        seen.push(own(e))
+    });
     assert_eq!(seen, []);
     assert_eq!(feed(&mut s, &Hit { sess: Some(b"12"), ..bare }, "5", 0), [Seen::Failure(A, None, 1)]);
     assert_eq!(feed(&mut s, &Hit { sess: Some(b""), ..bare }, "12", 0), [Seen::Failure(A, None, 1)]);
@@ -139,7 +141,10 @@ fn an_accepted_login_voids_what_was_held_unless_several_users_were_tried() {
     let (long, longer) = ("x".repeat(40), "x".repeat(41));
     feed(&mut s, &hit(Verdict::Fail, Source::Ip(B), Some(&long)), "4", 0);
     assert_eq!(feed(&mut s, &hit(Verdict::Gain, Source::None, Some(&longer)), "4", 0), []);
-    assert_eq!(feed(&mut s, &hit(Verdict::Fail, Source::None, None), "4", 0), [fail(B, &"x".repeat(32), 1)]);
+    assert_eq!(
+        feed(&mut s, &hit(Verdict::Fail, Source::None, None), "4", 0),
+        [fail(B, &"x".repeat(32), 1)]
+    );
 }
 
 #[test]
