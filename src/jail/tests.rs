@@ -62,7 +62,7 @@ fn sentence(n: u32, since: u64, until: u64, before: u16) -> Sentence {
 
 #[test]
 fn a_slot_is_small() {
-    assert!(size_of::<Slot>() <= 64, "{}", size_of::<Slot>());
+    assert!(size_of::<Slot>() <= 56, "{}", size_of::<Slot>());
 }
 
 #[test]

@@ -8,13 +8,14 @@ use crate::time::Instant;
 /// Where the ring stands. The stamps themselves are in a slice of the caller's, the same at every call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
-    newest: Instant,
+    /// The latest instant, high and low half: so aligned to 4 bytes, it costs a slot no padding.
+    newest: [u32; 2],
     head: u16,
     len: u16,
 }
 
 impl Window {
-    pub(super) const EMPTY: Self = Self { newest: Instant::ZERO, head: 0, len: 0 };
+    pub(super) const EMPTY: Self = Self { newest: [0; 2], head: 0, len: 0 };
 
     pub(super) fn is_empty(&self) -> bool {
         self.len == 0
@@ -23,6 +24,15 @@ impl Window {
     /// How many failures it holds, those older than any span of interest included.
     pub(super) fn len(&self) -> u16 {
         self.len
+    }
+
+    fn newest(&self) -> Instant {
+        let [high, low] = self.newest;
+        Instant::from_millis(u64::from(high) << 32 | u64::from(low))
+    }
+
+    fn set_newest(&mut self, at: Instant) {
+        self.newest = [(at.millis() >> 32) as u32, at.millis() as u32];
     }
 
     pub(super) fn clear(&mut self) {
@@ -43,7 +53,7 @@ impl Window {
         }
         let count = usize::try_from(count).unwrap_or(need).min(need);
         self.advance(ring, at);
-        let late = self.newest.since(at).millis();
+        let late = self.newest().since(at).millis();
         let Ok(late) = u32::try_from(late) else { return false };
         let len = usize::from(self.len);
         // In order of time this is `len` at once.
@@ -77,15 +87,15 @@ impl Window {
     /// Moves the latest instant on to `at`, if that is later.
     fn advance(&mut self, ring: &[u32], at: Instant) {
         if self.len == 0 {
-            self.newest = at;
+            self.set_newest(at);
             return;
         }
-        let step = at.since(self.newest).millis();
+        let step = at.since(self.newest()).millis();
         while self.len > 0 && u64::from(self.age(ring, 0)).saturating_add(step) > u64::from(u32::MAX) {
             self.head = self.physical(ring.len().min(usize::from(u16::MAX)), 1) as u16;
             self.len -= 1;
         }
-        self.newest = self.newest.max(at);
+        self.set_newest(self.newest().max(at));
     }
 
     /// Whether `need` consecutive stamps span at most `span`, once `count` stamps of age `late` are put at `place`. Only runs with
@@ -127,7 +137,8 @@ impl Window {
     fn age(&self, ring: &[u32], place: usize) -> u32 {
         let capacity = ring.len().min(usize::from(u16::MAX));
         let stamp = ring.get(self.physical(capacity, place)).copied().unwrap_or(0);
-        (self.newest.millis() as u32).wrapping_sub(stamp)
+        let [_, low] = self.newest;
+        low.wrapping_sub(stamp)
     }
 
     /// The ring's cell of `place`, which is less than twice `capacity`.

@@ -30,7 +30,7 @@ fn run(slots: usize, buckets: usize, script: &[(u8, u64)]) {
     for &(op, hash) in script {
         let known = naive.0.iter().flatten().find(|e| e.0 == hash).map(|e| e.1);
         let hashes: Vec<(u64, u16)> = naive.0.iter().flatten().copied().collect();
-        let found = index.find(hash, |s| hashes.iter().any(|e| *e == (hash, s)));
+        let found = index.find(hash, |s| hashes.contains(&(hash, s)));
         assert_eq!(found, known);
         match (op, known) {
             (0..=2, None) => {

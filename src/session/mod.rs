@@ -3,7 +3,7 @@
 //! A daemon often says in one line who connected and in another that a password was wrong; only the session id (of
 //! the rule, else the syslog pid) ties the two. In: [`Hit`]s with the pid, the logging host and the caller's
 //! clock. Out: [`Event`]s through a callback, none, one or two a hit. Memory is lent, 80 bytes an entry and
-//! 10 to 12 for its links. When full, the session not heard of for the longest time goes and is counted; a session idle for
+//! 9 to 12 for its links. When full, the session not heard of for the longest time goes and is counted; a session idle for
 //! longer than the timeout counts as over. A hit costs O(length of its fields). Nothing panics, on any hit.
 //!
 //! # Whom a failure is held against
