@@ -1,1 +1,438 @@
 //! Floor 7: the only file that names every stage.
+//!
+//! In: lines with the time they are for, and what people order. Out: calls to a [`Watcher`], above all its
+//! [`Change`]s of the blocklist, in order. An [`Engine`] owns the state and lives as long as the process; the
+//! [`Rules`] are lent to each call, so that a reload swaps them between two lines and keeps every count and ban.
+//! Every table is the caller's memory; what does not fit is counted. Nothing here panics.
+
+use crate::addr::{Addr, Prefix};
+use crate::blocklist::{Ban, Blocklist, Change, Inserted, Reason, Scope};
+use crate::jail::{Allow, JailId, Judged, Outcome, Policy, Sentence, Tracker};
+use crate::matcher::{Hit, Matcher, Scratch};
+use crate::session::{Event, Failure, Sessions};
+use crate::syslog::{Message, Parsed};
+use crate::tally::tally;
+use crate::time::Instant;
+use crate::time::civil::Calendar;
+use crate::{matcher, syslog};
+
+/// The jail of bans that a person ordered without naming one.
+pub const MANUAL: JailId = JailId::MAX;
+
+/// One jail as the engine needs it. Its place in [`Rules::jails`] is its [`JailId`] and the index of its filter
+/// in the matcher.
+#[derive(Debug)]
+pub struct Jail<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Whether its failures count. A jail that a reload took away stays as a disabled one while its bans last.
+    pub enabled: bool,
+    /// When it bans, and for how long.
+    pub policy: Policy,
+    /// On which ports.
+    pub scope: Scope,
+    /// Counts the other jails' bans instead of lines.
+    pub recidive: bool,
+    /// Whom it never bans, besides [`Rules::allow`].
+    pub allow: Allow<'a>,
+}
+
+/// What a configuration says.
+#[derive(Debug)]
+pub struct Rules<'a> {
+    /// The filters; the n-th belongs to the n-th jail.
+    pub matcher: Matcher<'a>,
+    /// The jails.
+    pub jails: &'a [Jail<'a>],
+    /// Whom nobody ever bans.
+    pub allow: Allow<'a>,
+}
+
+impl<'a> Rules<'a> {
+    /// The name of a jail; `manual` for [`MANUAL`].
+    pub fn name(&self, jail: JailId) -> &'a str {
+        if jail == MANUAL { "manual" } else { self.jails.get(usize::from(jail)).map_or("", |j| j.name) }
+    }
+
+    /// The enabled jail of this name.
+    pub fn find(&self, name: &str) -> Option<JailId> {
+        let at = self.jails.iter().position(|jail| jail.enabled && jail.name == name)?;
+        JailId::try_from(at).ok()
+    }
+}
+
+/// Which time a line is for.
+#[derive(Clone, Copy)]
+pub enum Clock<'c> {
+    /// It just came.
+    Live(Instant),
+    /// It waited while nobody read: its own stamp counts, and without one it does not count.
+    CatchUp {
+        /// Now on the engine's clock.
+        now: Instant,
+        /// The same moment on the wall clock, and the local zone.
+        calendar: &'c Calendar<'c>,
+    },
+    /// The stamps are the clock, in milliseconds since 1970; a line without one is of the last one's time.
+    Replay(&'c Calendar<'c>),
+}
+
+/// Where a line comes from.
+#[derive(Clone, Copy)]
+pub struct Input<'c> {
+    /// The caller's number for the stream, so that "last message repeated" finds its message.
+    pub source: u16,
+    /// The jails that this stream is for, a bit each; all bits for any.
+    pub jails: u32,
+    /// When.
+    pub clock: Clock<'c>,
+}
+
+/// Hears what happens. Each method does nothing unless it is written.
+pub trait Watcher {
+    /// A rule matched.
+    fn hit(&mut self, _message: &Message<'_>, _hit: &Hit<'_>) {}
+    /// A failure was counted by `jail` for the time `at`.
+    fn failure(&mut self, _jail: JailId, _failure: &Failure<'_>, _at: Instant) {}
+    /// A sentence was passed by `failures` failures; its change follows.
+    fn sentence(&mut self, _sentence: &Sentence) {}
+    /// The blocklist changed.
+    fn change(&mut self, change: Change);
+}
+
+/// The last failure of a stream; lent, one a stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Repeat(Option<(JailId, Addr)>);
+
+impl Repeat {
+    /// What lent memory starts with.
+    pub const EMPTY: Self = Self(None);
+}
+
+tally! {
+    /// What the engine counted.
+    pub struct Tally {
+        /// Lines read.
+        lines,
+        /// Lines that some rule matched.
+        hits,
+        /// Failures found.
+        failures,
+        /// Failures of addresses that are never banned.
+        allowed,
+        /// Failures of addresses that are banned already.
+        already_banned,
+        /// Failures older than the jail's findtime.
+        late,
+        /// Failures in lines that waited and carry no date.
+        undated,
+        /// Bans decided by jails.
+        sentences,
+        /// Bans refused or narrowed, for they covered an address that is never banned.
+        spared,
+        /// Lines of edgeban's own, which are not read again.
+        own,
+        /// "Last message repeated" without a failure before it.
+        repeats_of_nothing,
+    }
+}
+
+/// Why an order of a person is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It covers an address that is never banned.
+    Allowed,
+    /// The blocklist is full of manual bans.
+    Full,
+    /// There is no such jail.
+    NoJail,
+    /// Its time is over before it begins.
+    Over,
+}
+
+/// The memory of an engine.
+pub struct Parts<'a> {
+    /// Sessions under way.
+    pub sessions: Sessions<'a>,
+    /// Who failed how often.
+    pub tracker: Tracker<'a>,
+    /// The bans in force.
+    pub blocklist: Blocklist<'a>,
+    /// The matcher's memory.
+    pub scratch: Scratch<'a>,
+    /// One a stream.
+    pub repeats: &'a mut [Repeat],
+    /// For random extra time; any number.
+    pub seed: u32,
+}
+
+/// The state: who failed how often, who is banned.
+pub struct Engine<'a> {
+    parts: Parts<'a>,
+    tally: Tally,
+    match_tally: matcher::Tally,
+    /// The latest time seen; replayed stamps may run backwards.
+    latest: Instant,
+}
+
+impl<'a> Engine<'a> {
+    /// An engine that has seen nothing.
+    pub fn new(parts: Parts<'a>) -> Self {
+        Self { parts, tally: Tally::default(), match_tally: matcher::Tally::default(), latest: Instant::ZERO }
+    }
+
+    /// The bans in force.
+    pub fn blocklist(&self) -> &Blocklist<'a> {
+        &self.parts.blocklist
+    }
+
+    /// Who failed how often.
+    pub fn tracker(&self) -> &Tracker<'a> {
+        &self.parts.tracker
+    }
+
+    /// Sessions under way.
+    pub fn sessions(&self) -> &Sessions<'a> {
+        &self.parts.sessions
+    }
+
+    /// Calls `f` with each counter of each stage.
+    pub fn counters(&self, f: &mut dyn FnMut(&'static str, u64)) {
+        self.tally.each(&mut *f);
+        self.match_tally.each(&mut *f);
+        self.parts.sessions.tally().each(&mut *f);
+        self.parts.tracker.tally().each(&mut *f);
+        self.parts.blocklist.tally().each(&mut *f);
+    }
+
+    /// Takes one line, without its terminator.
+    pub fn line(&mut self, rules: &Rules<'_>, bytes: &[u8], input: &Input<'_>, watch: &mut impl Watcher) {
+        self.tally.lines.bump();
+        let message = match syslog::parse(bytes) {
+            Parsed::Message(message) => message,
+            Parsed::Repeated(times) => return self.repeated(rules, times, input, watch),
+        };
+        let Parts { sessions, tracker, blocklist, scratch, repeats, seed } = &mut self.parts;
+        let slot = repeats.get_mut(usize::from(input.source));
+        let mut last = Repeat::EMPTY;
+        // What edgeban says of a ban would count a second time, and anyone can write to the log in its name.
+        if message.app == b"edgeban" {
+            self.tally.own.bump();
+        } else {
+            let mut court =
+                Court { rules, tracker, blocklist, seed, tally: &mut self.tally, latest: &mut self.latest, watch };
+            rules.matcher.each(&message, input.jails, scratch, &mut self.match_tally, &mut |hit| {
+                court.tally.hits.bump();
+                court.watch.hit(&message, &hit);
+                let Some(at) = court.when(&message, input.clock) else {
+                    court.tally.undated.bump();
+                    return;
+                };
+                sessions.feed(&hit, message.pid, message.host, message.times, at, &mut |event| match event {
+                    Event::Failure(failure) => {
+                        last = Repeat(Some((hit.filter, failure.ip)));
+                        court.failure(hit.filter, &failure, at);
+                    }
+                    Event::Gained { ip, .. } => court.gained(hit.filter, ip),
+                });
+            });
+        }
+        if let Some(slot) = slot {
+            *slot = last;
+        }
+    }
+
+    fn repeated(&mut self, rules: &Rules<'_>, times: u32, input: &Input<'_>, watch: &mut impl Watcher) {
+        let last = self.parts.repeats.get(usize::from(input.source)).and_then(|r| r.0);
+        let Some((jail, ip)) = last else { return self.tally.repeats_of_nothing.bump() };
+        // The line has a stamp of its own kind, but the failure it repeats is the last one's: it counts as now.
+        let at = match input.clock {
+            Clock::Live(now) | Clock::CatchUp { now, .. } => now,
+            Clock::Replay(_) => self.latest,
+        };
+        self.court(rules, watch).failure(jail, &Failure { ip, user: None, attempts: times }, at);
+    }
+
+    fn court<'e, 'r, W: Watcher>(&'e mut self, rules: &'e Rules<'r>, watch: &'e mut W) -> Court<'e, 'a, 'r, W> {
+        Court {
+            rules,
+            tracker: &mut self.parts.tracker,
+            blocklist: &mut self.parts.blocklist,
+            seed: &mut self.parts.seed,
+            tally: &mut self.tally,
+            latest: &mut self.latest,
+            watch,
+        }
+    }
+
+    /// One more failure of `ip` in `jail`, as if a line had said so.
+    pub fn attempt(
+        &mut self,
+        rules: &Rules<'_>,
+        jail: JailId,
+        ip: Addr,
+        now: Instant,
+        watch: &mut impl Watcher,
+    ) -> Result<(), Refused> {
+        if !rules.jails.get(usize::from(jail)).is_some_and(|jail| jail.enabled) {
+            return Err(Refused::NoJail);
+        }
+        self.court(rules, watch).failure(jail, &Failure { ip, user: None, attempts: 1 }, now);
+        Ok(())
+    }
+
+    /// A ban that a person ordered, from `now` until `until`.
+    pub fn ban(
+        &mut self,
+        rules: &Rules<'_>,
+        target: Prefix,
+        jail: JailId,
+        now: Instant,
+        until: Instant,
+        watch: &mut impl Watcher,
+    ) -> Result<(), Refused> {
+        let scope = match rules.jails.get(usize::from(jail)) {
+            Some(jail) => jail.scope,
+            None if jail == MANUAL => 0,
+            None => return Err(Refused::NoJail),
+        };
+        if rules.allow.overlaps(target) || target.addr().is_special() && target.is_host() {
+            return Err(Refused::Allowed);
+        }
+        let before = self.parts.tracker.history(target);
+        let ban = Ban { target, jail, scope, manual: true, before, since: now, until };
+        let inserted = self.parts.blocklist.insert(ban, now);
+        inserted.changes().for_each(|change| watch.change(change));
+        match inserted {
+            Inserted::Full => Err(Refused::Full),
+            Inserted::Over => Err(Refused::Over),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends the ban of exactly `target` and forgets its failures. False where there is none.
+    pub fn unban(&mut self, target: Prefix, watch: &mut impl Watcher) -> bool {
+        self.parts.tracker.forgive(target);
+        match self.parts.blocklist.remove(target) {
+            Some(ban) => {
+                watch.change(Change::Removed(ban, Reason::Unbanned));
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Ends what is over by `now`, at most `budget` bans; the rest is due at [`Engine::next_expiry`].
+    pub fn expire(&mut self, now: Instant, budget: usize, watch: &mut impl Watcher) {
+        self.parts.blocklist.expire(now, budget, |ban| watch.change(Change::Removed(ban, Reason::Expired)));
+    }
+
+    /// When the next ban ends.
+    pub fn next_expiry(&self) -> Option<Instant> {
+        self.parts.blocklist.next_expiry()
+    }
+}
+
+/// The part of an engine that judges, borrowed for one line.
+struct Court<'e, 'a, 'r, W> {
+    rules: &'e Rules<'r>,
+    tracker: &'e mut Tracker<'a>,
+    blocklist: &'e mut Blocklist<'a>,
+    seed: &'e mut u32,
+    tally: &'e mut Tally,
+    latest: &'e mut Instant,
+    watch: &'e mut W,
+}
+
+impl<W: Watcher> Court<'_, '_, '_, W> {
+    /// The time that `message` is for; `None` where it waited and does not say.
+    fn when(&mut self, message: &Message<'_>, clock: Clock<'_>) -> Option<Instant> {
+        let stamped = |calendar: &Calendar<'_>| {
+            let epoch = message.stamp.and_then(|s| s.read()).and_then(|s| s.epoch_ms(calendar))?;
+            u64::try_from(epoch).ok()
+        };
+        match clock {
+            Clock::Live(now) => Some(now),
+            Clock::CatchUp { now, calendar } => {
+                let age = u64::try_from(calendar.now_ms).ok()?.saturating_sub(stamped(calendar)?);
+                // A clock that started after the line was written cannot name its time; such a line is late.
+                Some(Instant::from_millis(now.millis().saturating_sub(age)))
+            }
+            Clock::Replay(calendar) => {
+                let at = stamped(calendar).map_or(*self.latest, Instant::from_millis);
+                if at > *self.latest {
+                    *self.latest = at;
+                    let Self { blocklist, watch, .. } = self;
+                    blocklist.expire(at, usize::MAX, |ban| watch.change(Change::Removed(ban, Reason::Expired)));
+                }
+                Some(at)
+            }
+        }
+    }
+
+    fn failure(&mut self, id: JailId, failure: &Failure<'_>, at: Instant) {
+        let Some(jail) = self.rules.jails.get(usize::from(id)).filter(|jail| jail.enabled) else { return };
+        self.tally.failures.add(u64::from(failure.attempts));
+        if self.rules.allow.allowed(failure.ip) || jail.allow.allowed(failure.ip) {
+            return self.tally.allowed.bump();
+        }
+        if self.blocklist.lookup(failure.ip).is_some_and(|scope| scope == 0 || scope == jail.scope) {
+            return self.tally.already_banned.bump();
+        }
+        self.watch.failure(id, failure, at);
+        let random = self.random();
+        match self.tracker.fail(id, &jail.policy, failure.ip, failure.attempts, at, random) {
+            Outcome::Ban(sentence) => self.pass(jail, sentence, failure.ip, at),
+            Outcome::Late => self.tally.late.bump(),
+            Outcome::Counted { .. } | Outcome::Full => {}
+        }
+    }
+
+    fn pass(&mut self, jail: &Jail<'_>, sentence: Sentence, ip: Addr, at: Instant) {
+        let mut target = sentence.target;
+        for allow in [&self.rules.allow, &jail.allow] {
+            match allow.judge(target, ip) {
+                Judged::Ban(narrowed) => target = narrowed,
+                Judged::Ignored => return self.tally.spared.bump(),
+            }
+        }
+        if target != sentence.target {
+            self.tally.spared.bump();
+        }
+        self.tally.sentences.bump();
+        self.watch.sentence(&sentence);
+        let Sentence { jail: id, since, until, before, .. } = sentence;
+        let ban = Ban { target, jail: id, scope: jail.scope, manual: false, before, since, until };
+        self.blocklist.insert(ban, at.max(since)).changes().for_each(|change| self.watch.change(change));
+        if !jail.recidive
+            && let Some(next) = self.rules.jails.iter().position(|jail| jail.enabled && jail.recidive)
+        {
+            self.again(next as JailId, ip, at);
+        }
+    }
+
+    /// A ban is a failure to the recidive jail, which bans the same source for longer and on every port it names.
+    fn again(&mut self, id: JailId, ip: Addr, at: Instant) {
+        let Some(jail) = self.rules.jails.get(usize::from(id)) else { return };
+        let random = self.random();
+        if let Outcome::Ban(sentence) = self.tracker.fail(id, &jail.policy, ip, 1, at, random) {
+            self.pass(jail, sentence, ip, at);
+        }
+    }
+
+    fn gained(&mut self, id: JailId, ip: Addr) {
+        if let Some(jail) = self.rules.jails.get(usize::from(id)) {
+            self.tracker.gained(id, &jail.policy, ip);
+        }
+    }
+
+    /// Marsaglia's xorshift32: extra time need not be secret, only uneven.
+    fn random(&mut self) -> u32 {
+        let mut x = if *self.seed == 0 { 0x9e37_79b9 } else { *self.seed };
+        x ^= x << 13;
+        x ^= x >> 17;
+        x ^= x << 5;
+        *self.seed = x;
+        x
+    }
+}

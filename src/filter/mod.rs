@@ -1,1 +1,197 @@
-//! Stage `filter`.
+//! Floor 0: the rule language, its compiler, and the tables it makes.
+//!
+//! In: the text of a `.filter` file. Out: a [`Filter`], a few slices over memory that the caller lends
+//! ([`Space`]). build.rs and the daemon call the same [`compile`], so a built-in filter and one written on a
+//! device are the same thing. Full space, a bad rule or an unsafe one is an [`Error`] with line and column;
+//! nothing here panics. This module is closed: it names `core`, `heapless`, `nom` and `super` only, for
+//! build.rs includes it by path.
+//!
+//! # The language
+//!
+//! ```text
+//! filter sshd
+//! app    sshd sshd-session           # program names; "postfix/*", or "*" for any
+//! kind   syslog                      # syslog | raw | clf | nginx-error | kernel
+//! strip  {{error|fatal}: {PAM: }?}?  # taken off the front of each text first
+//! fail   Failed <word> for {invalid user }?<user> from <host> port <port:int>{ ssh<int>}?
+//! fail@ddos,aggressive  Did not receive identification string from <ip>{ port <port:int>}?
+//! help   Connection from <ip><...>
+//! gain forget  Accepted <word> for <user> from <ip><...>
+//! ignore Failed none for <...>
+//! ```
+//!
+//! | piece | meaning |
+//! |---|---|
+//! | `{a\|b}` `{a}?` `{a}*` | alternatives, left to right; optional, present preferred; repeated, more preferred |
+//! | `<ip>` | IPv4 or IPv6, perhaps in brackets or with a zone; backs off so that `<ip>:<int>` works |
+//! | `<host>` | an address or a name with at least one letter; a name is recognised, never banned |
+//! | `<int>` `<hex>` `<word>` `<sp>` | one or more digits, hex digits, non-blanks, blanks |
+//! | `<text>` `<user>` | anything, greedy: **the last occurrence of what follows wins** |
+//! | `<[a-z ]*>` `+` `{2,5}` | a set: one, any number, at least one, between; `^` inverts |
+//! | `~` `!lit` after a run | lazy; not beyond the first `lit` |
+//! | `<qstr>` | a double-quoted string with `\` escapes |
+//! | `<!a\|b>` `<=a\|b>` | here neither, here one of these literals |
+//! | `<user:T>` `<port:T>` `<sess:T>` `<id:T>` | captures what T matches |
+//! | `<...>` | at the end: and anything more |
+//!
+//! `\` makes the next character literal (`\t` is a tab, `\x1b` a byte). Rules are anchored at both ends, the
+//! first that matches wins, `ignore` rules come first. Where text that a client chooses could
+//! move the address, the compiler refuses the rule (see `lint`).
+
+mod compile;
+mod emit;
+mod error;
+mod field;
+mod first;
+mod lint;
+pub mod ops;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+pub use compile::compile;
+pub use emit::Space;
+pub use error::{Error, Problem};
+
+/// 256 bits, one a byte value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Set(pub [u32; 8]);
+
+impl Set {
+    /// No byte.
+    pub const NONE: Self = Self([0; 8]);
+    /// Every byte.
+    pub const ALL: Self = Self([u32::MAX; 8]);
+
+    /// Whether `b` is in.
+    #[inline]
+    pub const fn has(&self, b: u8) -> bool {
+        self.0[(b >> 5) as usize] >> (b & 31) & 1 == 1
+    }
+
+    /// Puts `b` in.
+    pub const fn add(&mut self, b: u8) {
+        self.0[(b >> 5) as usize] |= 1 << (b & 31);
+    }
+
+    /// Puts in every byte that `f` accepts.
+    pub fn of(f: impl Fn(u8) -> bool) -> Self {
+        let mut set = Self::NONE;
+        (0..=255u8).filter(|&b| f(b)).for_each(|b| set.add(b));
+        set
+    }
+
+    /// All bytes that are not in.
+    pub fn inverted(self) -> Self {
+        Self(self.0.map(|word| !word))
+    }
+
+    /// Adds all of `other`.
+    pub fn join(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(a, b)| *a |= b);
+    }
+
+    /// Whether no byte is in both.
+    pub fn disjoint(&self, other: &Self) -> bool {
+        self.0.iter().zip(other.0).all(|(a, b)| a & b == 0)
+    }
+}
+
+/// What a matching rule says of its line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// A failure.
+    Fail,
+    /// Not a failure, but it tells about the session (often its address).
+    Help,
+    /// The session authenticated.
+    Gain,
+    /// To be left alone.
+    Ignore,
+}
+
+/// Which lines a filter is tried on, and how their heads are taken off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Syslog messages of the filter's programs.
+    Syslog,
+    /// Those, and lines of a daemon's own log file: date, message.
+    Raw,
+    /// Those, and access logs in the common log format; the rule sees the whole line.
+    Clf,
+    /// Those, and nginx's error log: `[level] pid#tid: *connection ` comes off first.
+    NginxError,
+    /// Kernel messages; `[uptime] ` comes off first.
+    Kernel,
+}
+
+/// One rule's place in the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// From 1, in the order of the text.
+    pub ordinal: u16,
+    /// Line of the text it stands on, from 1.
+    pub line: u16,
+    /// Where its program starts in [`Filter::code`].
+    pub entry: u16,
+    /// Its longest literal that every match contains: offset in [`Filter::code`] and length, 0 for none.
+    pub need: (u16, u8),
+    /// The first four bytes of a matching text, as a little-endian number, under `mask`.
+    pub key: u32,
+    /// Which bits of `key` are fixed.
+    pub mask: u32,
+    /// Bit set of the modes it belongs to; bit 0 is `normal`. All bits for a rule without `@`.
+    pub modes: u8,
+    /// What it says.
+    pub verdict: Verdict,
+    /// Whether the session ends with it.
+    pub forget: bool,
+}
+
+impl Rule {
+    /// No rule: what lent space starts with.
+    pub const EMPTY: Self = Self {
+        ordinal: 0,
+        line: 0,
+        entry: 0,
+        need: (0, 0),
+        key: 0,
+        mask: 0,
+        modes: 0,
+        verdict: Verdict::Ignore,
+        forget: false,
+    };
+}
+
+/// A compiled filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Filter<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Program names, separated by blanks.
+    pub apps: &'a str,
+    /// Mode names beside `normal`, in the order of their bits from 1; empty where there are fewer.
+    pub modes: [&'a str; 7],
+    /// What it is tried on.
+    pub kind: Kind,
+    /// Where the `strip` program starts in `code`, if there is one.
+    pub strip: Option<u16>,
+    /// Programs; see [`ops`].
+    pub code: &'a [u8],
+    /// Sets that `code` names by index.
+    pub sets: &'a [Set],
+    /// Rules, `ignore` rules first, otherwise in the order of the text.
+    pub rules: &'a [Rule],
+}
+
+impl Filter<'_> {
+    /// The bit of the mode `name`; `None` where the filter has no such mode. `normal` is always bit 0.
+    pub fn mode(&self, name: &str) -> Option<u8> {
+        if name == "normal" {
+            return Some(1);
+        }
+        let at = self.modes.iter().position(|known| !known.is_empty() && *known == name)?;
+        1u8.checked_shl(at as u32 + 1).filter(|&bit| bit != 0)
+    }
+}

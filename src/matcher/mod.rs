@@ -1,19 +1,26 @@
-//! Floor 3: a [`Message`](crate::syslog::Message) and the filters' tables become a [`Hit`].
+//! Floor 3: a [`Message`](crate::syslog::Message) and the filters' tables become [`Hit`]s.
+//!
+//! In: one message and the [`Active`] filters, a filter with its mode for each jail. Out: at most one [`Hit`]
+//! an active filter: its first rule that matches the whole text, `ignore` rules before the others.
+//!
+//! Work is linear in the text: the machine counts its steps and remembers what it tried. Where its memory
+//! is too small for a line, the line is not matched and counted in [`Tally`]: doubt means no ban. Nothing here
+//! panics, allocates, or looks at a clock.
+
+mod dispatch;
+mod machine;
+
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod tests;
+
+pub use crate::filter::Verdict;
+pub use dispatch::{Active, AppSlot, Matcher};
+pub use machine::{Captures, Frame, Outcome, Scratch, run};
 
 use crate::addr::Addr;
-
-/// What the rule that matched says of the line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// A failure.
-    Fail,
-    /// Not a failure, but it tells about the session (often its address).
-    Help,
-    /// The session authenticated.
-    Gain,
-    /// To be left alone.
-    Ignore,
-}
+use crate::tally::tally;
 
 /// Whom a line blames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +36,7 @@ pub enum Source<'a> {
 /// A line that a rule matched.
 #[derive(Clone, Copy, Debug)]
 pub struct Hit<'a> {
-    /// Index of the filter in the caller's list.
+    /// Index of the [`Active`] filter in the caller's list.
     pub filter: u8,
     /// Ordinal of the rule in its filter, from 1.
     pub rule: u16,
@@ -41,10 +48,20 @@ pub struct Hit<'a> {
     pub source: Source<'a>,
     /// The user name as logged.
     pub user: Option<&'a [u8]>,
-    /// The source's port.
+    /// The source's port; `None` also where the line's number is no port.
     pub port: Option<u16>,
     /// The session id that the line itself carries; the syslog pid is used where there is none.
     pub sess: Option<&'a [u8]>,
     /// A failure id other than the address.
     pub id: Option<&'a [u8]>,
+}
+
+tally! {
+    /// Lines on which the machine gave up; none of them counts as a failure.
+    pub struct Tally {
+        /// Ran out of steps: the memo was too small for the line.
+        match_fuel,
+        /// Ran out of stack.
+        match_stack,
+    }
 }

@@ -1,0 +1,199 @@
+//! A filter's text, line by line, to its tables.
+
+use super::emit::{Emitter, Space};
+use super::error::{Error, Problem};
+use super::text::{Stop, Writer};
+use super::{Filter, Kind, Rule, Set, Verdict, first};
+
+/// Compiles the text of one filter into `space`.
+///
+/// Every bad line is told to `report`, in order; `None` if there was any. Lines after a bad one are still
+/// checked, so that one run shows all errors.
+pub fn compile<'s>(text: &'s str, space: Space<'s>, report: &mut dyn FnMut(Error)) -> Option<Filter<'s>> {
+    let Space { code, sets, rules } = space;
+    let mut draft = Draft {
+        emit: Emitter::new(code, sets),
+        rules,
+        count: 0,
+        name: "",
+        apps: "",
+        kind: None,
+        strip: None,
+        mode_names: heapless::Vec::new(),
+    };
+    let mut sound = true;
+    for (index, line) in text.lines().enumerate() {
+        let number = u16::try_from(index + 1).unwrap_or(u16::MAX);
+        if let Err((problem, column)) = draft.line(line, number) {
+            sound = false;
+            report(Error { line: number, column: u16::try_from(column).unwrap_or(u16::MAX), problem });
+        }
+    }
+    let whole = |problem| Error { line: 1, column: 1, problem };
+    if draft.name.is_empty() {
+        report(whole(Problem::NoName));
+        return None;
+    }
+    if draft.count == 0 && sound {
+        report(whole(Problem::NoRules));
+        return None;
+    }
+    if sound { draft.finish() } else { None }
+}
+
+struct Draft<'s> {
+    emit: Emitter<'s>,
+    rules: &'s mut [Rule],
+    count: usize,
+    name: &'s str,
+    apps: &'s str,
+    kind: Option<Kind>,
+    strip: Option<u16>,
+    mode_names: heapless::Vec<&'s str, 7>,
+}
+
+type Refusal = (Problem, usize);
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}
+
+fn once<T>(fresh: bool, value: T) -> Result<T, Problem> {
+    if fresh { Ok(value) } else { Err(Problem::Repeated) }
+}
+
+impl<'s> Draft<'s> {
+    fn line(&mut self, line: &'s str, number: u16) -> Result<(), Refusal> {
+        let body = line.trim();
+        if body.is_empty() || body.starts_with('#') {
+            return Ok(());
+        }
+        let column = |piece: &str| 1 + (piece.as_ptr() as usize).saturating_sub(line.as_ptr() as usize);
+        let (word, rest) = body.split_once([' ', '\t']).unwrap_or((body, ""));
+        let rest = rest.trim_start();
+        let at = |problem| (problem, column(if rest.is_empty() { body } else { rest }));
+        let (directive, modes) = match word.split_once('@') {
+            Some((directive, modes)) => (directive, Some(modes)),
+            None => (word, None),
+        };
+        let verdict = match directive {
+            "fail" => Verdict::Fail,
+            "help" => Verdict::Help,
+            "gain" => Verdict::Gain,
+            "ignore" => Verdict::Ignore,
+            _ if modes.is_some() => return Err((Problem::UnknownDirective, column(word))),
+            "filter" => {
+                self.name = once(self.name.is_empty(), rest).map_err(at)?;
+                return if is_name(rest) { Ok(()) } else { Err(at(Problem::BadName)) };
+            }
+            "app" => {
+                self.apps = once(self.apps.is_empty(), rest).map_err(at)?;
+                return if rest.is_empty() { Err(at(Problem::BadName)) } else { Ok(()) };
+            }
+            "kind" => {
+                let kind = match rest {
+                    "syslog" => Kind::Syslog,
+                    "raw" => Kind::Raw,
+                    "clf" => Kind::Clf,
+                    "nginx-error" => Kind::NginxError,
+                    "kernel" => Kind::Kernel,
+                    _ => return Err(at(Problem::UnknownKind)),
+                };
+                self.kind = Some(once(self.kind.is_none(), kind).map_err(at)?);
+                return Ok(());
+            }
+            "strip" => {
+                once(self.strip.is_none(), ()).map_err(at)?;
+                let (entry, _) =
+                    self.program(rest, false).map_err(|stop| place(rest, column(rest), stop))?;
+                self.strip = Some(entry);
+                return Ok(());
+            }
+            _ => return Err((Problem::UnknownDirective, column(word))),
+        };
+        let modes = match modes {
+            Some(list) => self.modes(list).map_err(|problem| (problem, column(list)))?,
+            None => u8::MAX,
+        };
+        let (forget, rule) = match rest.strip_prefix("forget") {
+            Some(after) if after.starts_with([' ', '\t']) => (true, after.trim_start()),
+            _ => (false, rest),
+        };
+        if rule.is_empty() {
+            return Err(at(Problem::EmptyRule));
+        }
+        let (entry, need) = self.program(rule, true).map_err(|stop| place(rule, column(rule), stop))?;
+        let (key, mask) = first::key(self.emit.code, self.emit.sets, entry + 1);
+        let ordinal = u16::try_from(self.count + 1).unwrap_or(u16::MAX);
+        let slot = self.rules.get_mut(self.count).ok_or_else(|| at(Problem::NoSpace))?;
+        *slot = Rule { ordinal, line: number, entry, need, key, mask, modes, verdict, forget };
+        self.count += 1;
+        Ok(())
+    }
+
+    /// The bits of a list of modes; new names get the next bits.
+    fn modes(&mut self, list: &'s str) -> Result<u8, Problem> {
+        let mut bits = 0u8;
+        for name in list.split(',') {
+            if !is_name(name) {
+                return Err(Problem::BadName);
+            }
+            if name == "normal" {
+                bits |= 1;
+                continue;
+            }
+            let at = match self.mode_names.iter().position(|known| *known == name) {
+                Some(at) => at,
+                None => {
+                    self.mode_names.push(name).map_err(|_| Problem::TooManyModes)?;
+                    self.mode_names.len() - 1
+                }
+            };
+            bits |= 2 << at;
+        }
+        Ok(bits)
+    }
+
+    /// One program: a byte that counts its choice points, then its instructions. Returns its entry and its
+    /// longest required literal.
+    fn program(&mut self, text: &str, anchored: bool) -> Result<(u16, (u16, u8)), Stop> {
+        let entry = self.emit.here();
+        let no_space = |problem| Stop { problem, left: 0 };
+        self.emit.bytes(&[0]).map_err(no_space)?;
+        let mut writer = Writer::new(&mut self.emit);
+        writer.rule(text.as_bytes(), anchored)?;
+        let need = writer.need;
+        let end = self.emit.here();
+        let sets = self.emit.sets.get(..self.emit.set_count).unwrap_or(&[]);
+        let choices = first::tighten(self.emit.code, sets, entry + 1, end);
+        if let Some(slot) = self.emit.code.get_mut(usize::from(entry)) {
+            *slot = choices;
+        }
+        Ok((entry, need))
+    }
+
+    fn finish(mut self) -> Option<Filter<'s>> {
+        let mut modes = [""; 7];
+        modes.iter_mut().zip(&self.mode_names).for_each(|(slot, name)| *slot = name);
+        let rules = self.rules.get_mut(..self.count)?;
+        rules.sort_unstable_by_key(|rule| (rule.verdict != Verdict::Ignore, rule.ordinal));
+        // Moves the slices out, so that the filter borrows the lent space and not this draft.
+        let code: &'s mut [u8] = core::mem::take(&mut self.emit.code);
+        let sets: &'s mut [Set] = core::mem::take(&mut self.emit.sets);
+        let rules: &'s mut [Rule] = core::mem::take(&mut self.rules);
+        Some(Filter {
+            name: self.name,
+            apps: self.apps,
+            modes,
+            kind: self.kind.unwrap_or(Kind::Syslog),
+            strip: self.strip,
+            code: code.get(..self.emit.len)?,
+            sets: sets.get(..self.emit.set_count)?,
+            rules: rules.get(..self.count)?,
+        })
+    }
+}
+
+fn place(rule: &str, start: usize, stop: Stop) -> Refusal {
+    (stop.problem, start + rule.len().saturating_sub(stop.left))
+}

@@ -1,0 +1,126 @@
+//! What a program can start with: from that, which runs need no way back, and which texts need no try.
+
+use super::Set;
+use super::ops::{self, Mode, Op, Run};
+
+/// How many instructions one question may visit; past that the answer is "anything", which is always true.
+const FUEL: u16 = 2000;
+
+/// Bytes that a match from `pc` on can start with. The text's end counts as no byte: a run that stops where
+/// the text does has nothing to give back.
+fn first(code: &[u8], sets: &[Set], pc: u16, fuel: &mut u16) -> Set {
+    let mut found = Set::NONE;
+    let mut pc = pc;
+    loop {
+        if *fuel == 0 {
+            return Set::ALL;
+        }
+        *fuel -= 1;
+        let Some((op, next)) = ops::decode(code, pc) else { return Set::ALL };
+        pc = next;
+        match op {
+            Op::Lit(bytes) => {
+                bytes.first().iter().for_each(|&&b| found.add(b));
+                return found;
+            }
+            Op::Set(index) => {
+                found.join(ops::set(sets, index));
+                return found;
+            }
+            Op::Run(run) => {
+                found.join(ops::set(sets, run.set));
+                if run.min > 0 {
+                    return found;
+                }
+            }
+            Op::Ip(_) => {
+                found.join(&Set::of(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'[')));
+                return found;
+            }
+            Op::Host(_) => {
+                found.join(&Set::of(|b| b.is_ascii_alphanumeric() || b":[._-".contains(&b)));
+                return found;
+            }
+            Op::Quoted => {
+                found.add(b'"');
+                return found;
+            }
+            Op::Split(_, target) => found.join(&first(code, sets, target, fuel)),
+            Op::Jmp(target) => pc = target,
+            Op::Save(_) | Op::Look(..) => {}
+            Op::End => return found,
+            Op::Match => return Set::ALL,
+        }
+    }
+}
+
+/// Makes every run of the program at `start` possessive that cannot give anything back, and numbers the
+/// choice points that remain. Returns how many there are.
+pub(super) fn tighten(code: &mut [u8], sets: &[Set], start: u16, end: u16) -> u8 {
+    let mut choices = 0u8;
+    let mut pc = start;
+    while pc < end {
+        let Some((op, next)) = ops::decode(code, pc) else { break };
+        let choice_at = match op {
+            Op::Run(Run { set, min, max, .. }) => {
+                let mut fuel = FUEL;
+                let fixed = min == max;
+                let tight = fixed || ops::set(sets, set).disjoint(&first(code, sets, next, &mut fuel));
+                if tight && let Some(slot) = code.get_mut(usize::from(pc)) {
+                    *slot = ops::RUN;
+                }
+                if tight { None } else { Some(4) }
+            }
+            Op::Ip(_) | Op::Host(_) | Op::Split(..) => Some(1),
+            _ => None,
+        };
+        if let Some(offset) = choice_at
+            && let Some(slot) = code.get_mut(usize::from(pc) + offset)
+        {
+            *slot = choices;
+            choices = choices.saturating_add(1);
+        }
+        pc = next;
+    }
+    choices
+}
+
+/// The fixed bits of the first four bytes of any text that the program at `pc` matches: key and mask.
+pub(super) fn key(code: &[u8], sets: &[Set], mut pc: u16) -> (u32, u32) {
+    let (mut key, mut mask) = ([0u8; 4], [0u8; 4]);
+    let mut at = 0usize;
+    let mut put = |byte: u8, fixed: u8| {
+        if let (Some(k), Some(m)) = (key.get_mut(at), mask.get_mut(at)) {
+            (*k, *m) = (byte & fixed, fixed);
+        }
+        at += 1;
+        at < 4
+    };
+    while let Some((op, next)) = ops::decode(code, pc) {
+        pc = next;
+        let more = match op {
+            Op::Lit(bytes) => bytes.iter().all(|&b| put(b, 0xff)),
+            Op::Set(index) => {
+                let (byte, fixed) = common(ops::set(sets, index));
+                put(byte, fixed)
+            }
+            Op::Run(Run { set, min, max, mode, .. }) if min > 0 => {
+                let (byte, fixed) = common(ops::set(sets, set));
+                (0..min).all(|_| put(byte, fixed)) && min == max && mode == Mode::Possessive
+            }
+            Op::Save(_) | Op::Look(..) => true,
+            _ => false,
+        };
+        if !more {
+            break;
+        }
+    }
+    (u32::from_le_bytes(key), u32::from_le_bytes(mask))
+}
+
+/// A member and the bits that all members share.
+fn common(set: &Set) -> (u8, u8) {
+    let mut members = (0..=255u8).filter(|&b| set.has(b));
+    let Some(one) = members.next() else { return (0, 0) };
+    (one, members.fold(0xff, |fixed, b| fixed & !(b ^ one)))
+}

@@ -1,0 +1,161 @@
+//! The bytecode: what the compiler emits and the machine runs.
+//!
+//! An instruction is an opcode byte and its operands; targets are absolute offsets, little-endian. A program
+//! knows nothing of the text's length: the machine bounds every step. Decoding never reads past the code: a
+//! truncated instruction is `None`, which the machine treats as a mismatch.
+
+use super::Set;
+
+/// Set number of "any byte", which has no table entry.
+pub const ANY: u8 = 255;
+/// Upper bound of a run without one.
+pub const UNBOUNDED: u8 = 255;
+
+pub(super) const LIT: u8 = 1;
+pub(super) const SET: u8 = 2;
+pub(super) const RUN: u8 = 3;
+pub(super) const RUN_GREEDY: u8 = 4;
+pub(super) const RUN_LAZY: u8 = 5;
+pub(super) const IP: u8 = 6;
+pub(super) const HOST: u8 = 7;
+pub(super) const SAVE: u8 = 8;
+pub(super) const SPLIT: u8 = 9;
+pub(super) const JMP: u8 = 10;
+pub(super) const QSTR: u8 = 11;
+pub(super) const NOT: u8 = 12;
+pub(super) const ONE_OF: u8 = 13;
+pub(super) const END: u8 = 14;
+pub(super) const MATCH: u8 = 15;
+
+/// What a [`Op::Save`] keeps: the start of a capture, its end is the next number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Slot {
+    /// The address or host.
+    Source = 0,
+    /// The user name.
+    User = 2,
+    /// The source's port.
+    Port = 4,
+    /// The session id.
+    Sess = 6,
+    /// Another failure id.
+    Id = 8,
+}
+
+/// How many positions a match can save.
+pub const SLOTS: usize = 10;
+
+/// How a run gives bytes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Never: what follows cannot start with a byte of the set.
+    Possessive,
+    /// Longest first.
+    Greedy,
+    /// Shortest first.
+    Lazy,
+}
+
+/// A repeated set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run<'a> {
+    /// How it gives back.
+    pub mode: Mode,
+    /// Index of its set, or [`ANY`].
+    pub set: u8,
+    /// At least so many bytes.
+    pub min: u8,
+    /// At most so many, or [`UNBOUNDED`].
+    pub max: u8,
+    /// Number of its choice point.
+    pub choice: u8,
+    /// Does not go past the start of this literal; empty for none.
+    pub until: &'a [u8],
+}
+
+/// A decoded instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op<'a> {
+    /// These bytes.
+    Lit(&'a [u8]),
+    /// One byte of the set.
+    Set(u8),
+    /// Several bytes of a set.
+    Run(Run<'a>),
+    /// An address (choice point).
+    Ip(u8),
+    /// An address or a name (choice point).
+    Host(u8),
+    /// Keeps the position in a slot.
+    Save(u8),
+    /// Goes on; if that fails, at the target (choice point, target).
+    Split(u8, u16),
+    /// Goes on at the target.
+    Jmp(u16),
+    /// A double-quoted string.
+    Quoted,
+    /// None (`true`) or one (`false`) of these literals stands here; length-prefixed, one after the other.
+    Look(bool, &'a [u8]),
+    /// The text ends here.
+    End,
+    /// The rule matches.
+    Match,
+}
+
+/// The instruction at `pc` and the offset of the next one.
+#[inline]
+pub fn decode(code: &[u8], pc: u16) -> Option<(Op<'_>, u16)> {
+    let at = pc as usize;
+    let b = |i: usize| code.get(at + i).copied();
+    let word = |i: usize| Some(u16::from_le_bytes([b(i)?, b(i + 1)?]));
+    let next = |n: usize| pc.wrapping_add(n as u16);
+    Some(match b(0)? {
+        LIT => {
+            let len = b(1)? as usize;
+            (Op::Lit(code.get(at + 2..at + 2 + len)?), next(2 + len))
+        }
+        SET => (Op::Set(b(1)?), next(2)),
+        op @ (RUN | RUN_GREEDY | RUN_LAZY) => {
+            let mode = match op {
+                RUN => Mode::Possessive,
+                RUN_GREEDY => Mode::Greedy,
+                _ => Mode::Lazy,
+            };
+            let len = b(5)? as usize;
+            let until = code.get(at + 6..at + 6 + len)?;
+            (Op::Run(Run { mode, set: b(1)?, min: b(2)?, max: b(3)?, choice: b(4)?, until }), next(6 + len))
+        }
+        IP => (Op::Ip(b(1)?), next(2)),
+        HOST => (Op::Host(b(1)?), next(2)),
+        SAVE => (Op::Save(b(1)?), next(2)),
+        SPLIT => (Op::Split(b(1)?, word(2)?), next(4)),
+        JMP => (Op::Jmp(word(1)?), next(3)),
+        QSTR => (Op::Quoted, next(1)),
+        op @ (NOT | ONE_OF) => {
+            let len = b(1)? as usize;
+            (Op::Look(op == NOT, code.get(at + 2..at + 2 + len)?), next(2 + len))
+        }
+        END => (Op::End, next(1)),
+        MATCH => (Op::Match, next(1)),
+        _ => return None,
+    })
+}
+
+/// The literals of a [`Op::Look`].
+pub fn literals(mut list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    core::iter::from_fn(move || {
+        let (&len, rest) = list.split_first()?;
+        let (literal, rest) = rest.split_at_checked(len as usize)?;
+        list = rest;
+        Some(literal)
+    })
+}
+
+/// The set with number `index`.
+#[inline]
+pub fn set(sets: &[Set], index: u8) -> &Set {
+    const ALL: &Set = &Set::ALL;
+    const NONE: &Set = &Set::NONE;
+    if index == ANY { ALL } else { sets.get(index as usize).unwrap_or(NONE) }
+}

@@ -1,0 +1,239 @@
+//! One rule's text to its program, in a single pass without a tree.
+
+use super::emit::Emitter;
+use super::error::Problem;
+use super::field::{self, Field, Repeat, What, character};
+use super::lint::Flow;
+use super::ops::{self, Slot};
+
+/// How deep groups may nest.
+const DEPTH: u8 = 8;
+
+/// A problem and how many bytes of the rule were left to read.
+pub(super) struct Stop {
+    pub problem: Problem,
+    pub left: usize,
+}
+
+pub(super) struct Writer<'e, 's> {
+    emit: &'e mut Emitter<'s>,
+    /// Where the literal being extended starts.
+    literal: Option<u16>,
+    /// The longest literal outside every optional piece: offset of its bytes, length.
+    pub need: (u16, u8),
+    flow: Flow,
+    depth: u8,
+    in_loop: bool,
+    anchored: bool,
+}
+
+impl<'e, 's> Writer<'e, 's> {
+    pub(super) fn new(emit: &'e mut Emitter<'s>) -> Self {
+        emit.choices = 0;
+        Self {
+            emit,
+            literal: None,
+            need: (0, 0),
+            flow: Flow::default(),
+            depth: 0,
+            in_loop: false,
+            anchored: true,
+        }
+    }
+
+    /// Writes the whole program; `anchored` rules must reach the end of the text unless they say `<...>`.
+    pub(super) fn rule(&mut self, text: &[u8], anchored: bool) -> Result<(), Stop> {
+        let rest = self.sequence(text)?;
+        if !rest.is_empty() {
+            return Err(Stop { problem: Problem::Unbalanced, left: rest.len() });
+        }
+        let tail: &[u8] = if anchored && self.anchored { &[ops::END, ops::MATCH] } else { &[ops::MATCH] };
+        self.emit.bytes(tail).map_err(|problem| Stop { problem, left: 0 })
+    }
+
+    /// Reads up to the end, `|` or `}` of the present group; returns what is left from there.
+    fn sequence<'t>(&mut self, mut text: &'t [u8]) -> Result<&'t [u8], Stop> {
+        while let Some(&b) = text.first() {
+            let left = text.len();
+            let stop = |problem| Stop { problem, left };
+            if !self.anchored {
+                return Err(stop(Problem::RestNotLast));
+            }
+            let tail = text.get(1..).unwrap_or(&[]);
+            match b {
+                b'|' | b'}' if self.depth > 0 => return Ok(text),
+                b'}' => return Err(stop(Problem::Unbalanced)),
+                b';' => return Err(stop(Problem::BareSemicolon)),
+                b'{' => text = self.group(tail)?,
+                b'<' => {
+                    let (rest, field) = field::parse(tail).map_err(stop)?;
+                    self.field(&field).map_err(stop)?;
+                    text = rest;
+                }
+                _ => {
+                    let (rest, byte) = match character(|_| true, text) {
+                        Ok(done) => done,
+                        Err(_) => return Err(stop(Problem::BadEscape)),
+                    };
+                    self.byte(byte).map_err(stop)?;
+                    text = rest;
+                }
+            }
+        }
+        Ok(text)
+    }
+
+    fn byte(&mut self, byte: u8) -> Result<(), Problem> {
+        let at = self.emit.literal(self.literal, byte)?;
+        self.literal = Some(at);
+        self.flow.consumed = true;
+        let len = self.emit.code.get(usize::from(at) + 1).copied().unwrap_or(0);
+        if self.depth == 0 && len > self.need.1 {
+            self.need = (at + 2, len);
+        }
+        Ok(())
+    }
+
+    /// Reads a group whose `{` is behind; returns what follows its suffix.
+    fn group<'t>(&mut self, text: &'t [u8]) -> Result<&'t [u8], Stop> {
+        let left = text.len() + 1;
+        let stop = |problem| Stop { problem, left };
+        if self.depth == DEPTH {
+            return Err(stop(Problem::TooDeep));
+        }
+        let suffix = suffix(text).ok_or(stop(Problem::Unbalanced))?;
+        let outer_loop = self.in_loop;
+        self.in_loop |= suffix == b'*';
+        self.depth += 1;
+        self.literal = None;
+
+        let before = self.flow;
+        let start = self.emit.here();
+        let skip = if suffix == 0 { None } else { Some(self.emit.split().map_err(stop)?) };
+        let mut ends: heapless::Vec<usize, 32> = heapless::Vec::new();
+        let mut joined: Option<Flow> = None;
+        let mut rest = text;
+        loop {
+            let more = alternative_follows(rest);
+            let other = if more { Some(self.emit.split().map_err(stop)?) } else { None };
+            self.flow = before;
+            self.flow.consumed = false;
+            rest = self.sequence(rest)?;
+            self.literal = None;
+            joined = Some(joined.map_or(self.flow, |j| j.or(self.flow)));
+            let Some((&end, after)) = rest.split_first() else { return Err(stop(Problem::Unbalanced)) };
+            rest = after;
+            if end == b'}' {
+                break;
+            }
+            let place = self.emit.jump(0).map_err(stop)?;
+            ends.push(place).map_err(|_| stop(Problem::NoSpace))?;
+            if let Some(place) = other {
+                self.emit.patch(place);
+            }
+        }
+        ends.iter().for_each(|&place| self.emit.patch(place));
+        let mut flow = joined.unwrap_or(before);
+        if suffix == b'*' {
+            if !flow.consumed {
+                return Err(stop(Problem::EmptyLoop));
+            }
+            self.emit.jump(start).map_err(stop)?;
+        }
+        if let Some(place) = skip {
+            self.emit.patch(place);
+            flow = flow.or(before);
+        }
+        flow.consumed = before.consumed | (flow.consumed & (suffix == 0));
+        self.flow = flow;
+        self.in_loop = outer_loop;
+        self.depth -= 1;
+        Ok(if suffix == 0 { rest } else { rest.get(1..).unwrap_or(&[]) })
+    }
+
+    fn field(&mut self, field: &Field) -> Result<(), Problem> {
+        self.literal = None;
+        if let Some(slot) = field.capture {
+            self.emit.save(slot, false)?;
+        }
+        match &field.what {
+            What::Ip | What::Host => {
+                self.flow.address(self.in_loop)?;
+                let op = if matches!(field.what, What::Ip) { ops::IP } else { ops::HOST };
+                let choice = self.emit.choice()?;
+                self.emit.bytes(&[op, choice])?;
+                self.flow.consumed = true;
+            }
+            What::Repeat(repeat) => {
+                let letters = (b'a'..=b'z').chain(b'A'..=b'Z').any(|b| repeat.set.has(b));
+                let open = repeat.set.has(b' ') && letters && repeat.max > 1;
+                if open || field.capture == Some(Slot::User) {
+                    self.flow.open_text(repeat.lazy)?;
+                }
+                self.repeat(repeat)?;
+            }
+            What::Quoted => {
+                self.flow.open_text(false)?;
+                self.emit.bytes(&[ops::QSTR])?;
+                self.flow.consumed = true;
+            }
+            What::Look(not, list) => {
+                self.emit.bytes(&[if *not { ops::NOT } else { ops::ONE_OF }, list.len() as u8])?;
+                self.emit.bytes(list)?;
+            }
+            What::Rest => {
+                if self.depth > 0 {
+                    return Err(Problem::RestNotLast);
+                }
+                self.flow.rest()?;
+                self.anchored = false;
+            }
+        }
+        match field.capture {
+            Some(slot) => self.emit.save(slot, true),
+            None => Ok(()),
+        }
+    }
+
+    fn repeat(&mut self, repeat: &Repeat) -> Result<(), Problem> {
+        let set = self.emit.set(repeat.set)?;
+        self.flow.consumed |= repeat.min > 0;
+        if repeat.min == 1 && repeat.max == 1 && repeat.until.is_empty() {
+            return self.emit.bytes(&[ops::SET, set]);
+        }
+        let op = if repeat.lazy { ops::RUN_LAZY } else { ops::RUN_GREEDY };
+        let choice = self.emit.choice()?;
+        self.emit.bytes(&[op, set, repeat.min, repeat.max, choice, repeat.until.len() as u8])?;
+        self.emit.bytes(&repeat.until)
+    }
+}
+
+/// Walks from inside a group to its own `}` or, with `alternatives`, to its next `|`; what follows that.
+fn walk(text: &[u8], alternatives: bool) -> Option<(u8, &[u8])> {
+    let mut rest = text;
+    let mut depth = 0u8;
+    loop {
+        let (&b, tail) = rest.split_first()?;
+        rest = tail;
+        match b {
+            b'\\' => rest = rest.get(1..)?,
+            // A bad field is told where it is read; here only its braces matter.
+            b'<' => rest = field::parse(rest).map_or(rest, |(after, _)| after),
+            b'{' => depth = depth.checked_add(1)?,
+            b'|' if depth == 0 && alternatives => return Some((b, rest)),
+            b'}' if depth == 0 => return Some((b, rest)),
+            b'}' => depth -= 1,
+            _ => {}
+        }
+    }
+}
+
+/// `?`, `*` or 0: what stands behind the `}` of the group that `text` is inside of.
+fn suffix(text: &[u8]) -> Option<u8> {
+    let (_, after) = walk(text, false)?;
+    Some(after.first().copied().filter(|b| matches!(b, b'?' | b'*')).unwrap_or(0))
+}
+
+fn alternative_follows(text: &[u8]) -> bool {
+    walk(text, true).is_some_and(|(b, _)| b == b'|')
+}
