@@ -245,7 +245,7 @@ impl Reader<'_, '_> {
             return self.problem(line, Kind::NotAList, &key, None);
         }
         let first = self.open.seen >> bit & 1 == 0;
-        if !first && !(list && is_list) {
+        if !first && !list {
             return self.problem(line, Kind::Twice, &key, None);
         }
         self.open.seen |= 1 << bit;

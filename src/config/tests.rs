@@ -61,6 +61,8 @@ fn the_sample_is_the_builtin_configuration() {
     for (name, list) in names {
         let line = format!("{} {name} '", if list { "list" } else { "option" });
         assert!(DEFAULT_TEXT.contains(&line), "{line}");
+        let manual = include_str!("../../docs/edgeban.conf.5");
+        assert!(manual.contains(&format!(".It Cm {name}\n")), "{name} is not in the manual");
     }
     // And in every example is right: the sample with its commented options uncommented reads too.
     let all: String = DEFAULT_TEXT

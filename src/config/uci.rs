@@ -10,9 +10,9 @@
 use nom::{
     IResult, Parser,
     branch::alt,
-    bytes::complete::{is_not, tag, take_while, take_while1},
-    combinator::recognize,
-    sequence::preceded,
+    bytes::complete::{tag, take_while, take_while1},
+    error::{Error, ErrorKind},
+    sequence::delimited,
 };
 
 /// What is wrong with a line.
@@ -132,8 +132,8 @@ impl<'a> Iterator for Items<'a> {
 
 /// One line, without its end. `None` where it says nothing.
 fn item(line: &[u8]) -> Result<Option<Item<'_>>, Syntax> {
-    let line = core::str::from_utf8(line).map_err(|_| Syntax::NotUtf8)?;
-    if line.chars().any(|c| c.is_control() && c != '\t') {
+    let text = core::str::from_utf8(line).map_err(|_| Syntax::NotUtf8)?;
+    if text.chars().any(|c| c.is_control() && c != '\t') {
         return Err(Syntax::Control);
     }
     let mut rest = line;
@@ -151,15 +151,15 @@ fn item(line: &[u8]) -> Result<Option<Item<'_>>, Syntax> {
     }
 }
 
-fn must<'a>(rest: &mut &'a str) -> Result<Word<'a>, Syntax> {
+fn must<'a>(rest: &mut &'a [u8]) -> Result<Word<'a>, Syntax> {
     next(rest)?.ok_or(Syntax::MissingWord)
 }
 
 /// Takes the next word off `rest`; `None` at the end of the line or at a comment.
-fn next<'a>(rest: &mut &'a str) -> Result<Option<Word<'a>>, Syntax> {
+fn next<'a>(rest: &mut &'a [u8]) -> Result<Option<Word<'a>>, Syntax> {
     let (text, _) = blanks(rest).map_err(|_| Syntax::MissingWord)?;
-    if text.is_empty() || text.starts_with('#') {
-        *rest = "";
+    if matches!(text.first(), None | Some(b'#')) {
+        *rest = b"";
         return Ok(None);
     }
     let mut tail = text;
@@ -167,54 +167,56 @@ fn next<'a>(rest: &mut &'a str) -> Result<Option<Word<'a>>, Syntax> {
         tail = after;
     }
     *rest = tail;
-    match tail.chars().next() {
-        None | Some(' ' | '\t') => Ok(text.get(..text.len().saturating_sub(tail.len())).map(Word)),
-        Some('\'' | '"') => Err(Syntax::UnterminatedQuote),
-        Some('\\') => Err(Syntax::TrailingBackslash),
+    match tail.first() {
+        None | Some(b' ' | b'\t') => {
+            // A word starts and ends at ASCII, so it is UTF-8 as its line is.
+            core::str::from_utf8(consumed(text, tail))
+                .map(|word| Some(Word(word)))
+                .map_err(|_| Syntax::NotUtf8)
+        }
+        Some(b'\'' | b'"') => Err(Syntax::UnterminatedQuote),
+        Some(b'\\') => Err(Syntax::TrailingBackslash),
         Some(_) => Err(Syntax::BareSeparator),
     }
 }
 
-fn blanks(text: &str) -> IResult<&str, &str> {
-    take_while(|c| c == ' ' || c == '\t')(text)
+// The parsers work on bytes, since nom's for `&str` can panic as far as the linker sees.
+
+/// What was read of `text` when `rest` is left. (nom's `recognize` slices, which can panic as far as the linker sees.)
+fn consumed<'a>(text: &'a [u8], rest: &[u8]) -> &'a [u8] {
+    text.get(..text.len().saturating_sub(rest.len())).unwrap_or(b"")
+}
+
+fn blanks(text: &[u8]) -> IResult<&[u8], &[u8]> {
+    take_while(|c| c == b' ' || c == b'\t')(text)
 }
 
 /// A part of a word: bare, quoted or one escaped character.
-fn part(text: &str) -> IResult<&str, &str> {
-    alt((
-        take_while1(|c| !matches!(c, ' ' | '\t' | '\'' | '"' | '\\' | '#' | ';')),
-        single,
-        double,
-        escaped,
-    ))
-    .parse(text)
+fn part(text: &[u8]) -> IResult<&[u8], &[u8]> {
+    let bare = take_while1(|c| !matches!(c, b' ' | b'\t' | b'\'' | b'"' | b'\\' | b'#' | b';'));
+    alt((bare, single, double, escaped)).parse(text)
 }
 
-fn single(text: &str) -> IResult<&str, &str> {
-    recognize((tag("'"), take_while(|c| c != '\''), tag("'"))).parse(text)
+fn single(text: &[u8]) -> IResult<&[u8], &[u8]> {
+    let (rest, _) = delimited(tag("'"), take_while(|c| c != b'\''), tag("'")).parse(text)?;
+    Ok((rest, consumed(text, rest)))
 }
 
-fn escaped(text: &str) -> IResult<&str, &str> {
-    recognize(preceded(tag("\\"), one)).parse(text)
-}
-
-/// Any one character.
-fn one(text: &str) -> IResult<&str, &str> {
-    let len = text.chars().next().map_or(0, char::len_utf8);
-    match (text.get(len..), text.get(..len)) {
-        (Some(rest), Some(c)) if len > 0 => Ok((rest, c)),
-        _ => Err(nom::Err::Error(nom::error::Error::new(text, nom::error::ErrorKind::Eof))),
+/// A backslash and one byte. Of a longer character the other bytes are bare ones that follow.
+fn escaped(text: &[u8]) -> IResult<&[u8], &[u8]> {
+    match text {
+        [b'\\', _, rest @ ..] => Ok((rest, consumed(text, rest))),
+        _ => Err(nom::Err::Error(Error::new(text, ErrorKind::Escaped))),
     }
 }
 
-fn double(text: &str) -> IResult<&str, &str> {
+fn double(text: &[u8]) -> IResult<&[u8], &[u8]> {
     let (mut rest, _) = tag("\"")(text)?;
     loop {
-        if let Ok((after, _)) = tag::<_, _, nom::error::Error<&str>>("\"")(rest) {
-            let len = text.len().saturating_sub(after.len());
-            return Ok((after, text.get(..len).unwrap_or("")));
+        if let [b'"', after @ ..] = rest {
+            return Ok((after, consumed(text, after)));
         }
-        (rest, _) = alt((is_not("\"\\"), escaped)).parse(rest)?;
+        (rest, _) = alt((take_while1(|c| c != b'"' && c != b'\\'), escaped)).parse(rest)?;
     }
 }
 
@@ -225,7 +227,7 @@ mod tests {
     use std::vec::Vec;
 
     fn words(line: &str) -> Result<Vec<String>, Syntax> {
-        let mut rest = line;
+        let mut rest = line.as_bytes();
         let mut out = Vec::new();
         while let Some(word) = next(&mut rest)? {
             out.push(word.chars().collect());

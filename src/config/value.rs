@@ -56,6 +56,11 @@ const SERVICES: [(&str, u16); 30] = [
     ("secure-mqtt", 8883),
 ];
 
+/// What is before and after the byte at `at`. (`split_once` searches with code that can panic as far as the linker sees.)
+fn halves(text: &str, at: usize) -> Option<(&str, &str)> {
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
 /// A decimal number, nothing around it.
 fn decimal(text: &str) -> Option<u64> {
     if text.is_empty() || text.len() > 19 {
@@ -100,9 +105,10 @@ pub(super) fn prefix(text: &str) -> Result<Prefix, Kind> {
 /// `ADDR:PORT` or `[ADDR]:PORT`. An IPv6 address needs its brackets, since its last group would pass for a port.
 pub(super) fn endpoint(text: &str) -> Result<Endpoint, Kind> {
     let wrong = Kind::Value("an address and a port such as 127.0.0.1:514 or [::1]:514");
-    let (addr, port) = text.rsplit_once(':').ok_or(wrong)?;
+    let (addr, port) =
+        text.bytes().rposition(|b| b == b':').and_then(|at| halves(text, at)).ok_or(wrong)?;
     let bare = addr.strip_prefix('[').and_then(|a| a.strip_suffix(']'));
-    if bare.is_some() != addr.contains(':') {
+    if bare.is_some() != addr.bytes().any(|b| b == b':') {
         return Err(wrong);
     }
     let addr = Addr::parse(bare.unwrap_or(addr).as_bytes()).ok_or(wrong)?;
@@ -116,7 +122,8 @@ pub(super) fn ports(text: &str) -> Result<Ports, Kind> {
     if let Some((_, port)) = SERVICES.iter().find(|(name, _)| *name == text) {
         return Ok(Ports { first: *port, last: *port });
     }
-    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let (first, last) =
+        text.bytes().position(|b| b == b'-').and_then(|at| halves(text, at)).unwrap_or((text, text));
     let port = |t: &str| decimal(t).and_then(|n| u16::try_from(n).ok()).filter(|&n| n > 0).ok_or(wrong);
     let (first, last) = (port(first)?, port(last)?);
     if first <= last { Ok(Ports { first, last }) } else { Err(wrong) }
