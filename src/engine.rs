@@ -7,7 +7,7 @@
 
 use crate::addr::{Addr, Prefix};
 use crate::blocklist::{Ban, Blocklist, Change, Inserted, Reason, Scope};
-use crate::jail::{Allow, JailId, Judged, Outcome, Policy, Sentence, Tracker};
+use crate::jail::{Allow, Attempt, JailId, Judged, Outcome, Policy, Sentence, Tracker};
 use crate::matcher::{Hit, Matcher, Scratch};
 use crate::session::{Event, Failure, Sessions};
 use crate::syslog::{Message, Parsed};
@@ -122,14 +122,12 @@ tally! {
         allowed,
         /// Failures of addresses that are banned already.
         already_banned,
-        /// Failures older than the jail's findtime.
-        late,
         /// Failures in lines that waited and carry no date.
         undated,
         /// Bans decided by jails.
         sentences,
-        /// Bans refused or narrowed, for they covered an address that is never banned.
-        spared,
+        /// Failures counted for one address in place of its prefix, which holds an address that is never banned.
+        narrowed,
         /// Lines of edgeban's own, which are not read again.
         own,
         /// "Last message repeated" without a failure before it.
@@ -224,14 +222,14 @@ impl<'a> Engine<'a> {
             rules.matcher.each(&message, input.jails, scratch, &mut self.match_tally, &mut |hit| {
                 court.tally.hits.bump();
                 court.watch.hit(&message, &hit);
-                let Some(at) = court.when(&message, input.clock) else {
+                let Some((at, now)) = court.when(&message, input.clock) else {
                     court.tally.undated.bump();
                     return;
                 };
                 sessions.feed(&hit, message.pid, message.host, message.times, at, &mut |event| match event {
                     Event::Failure(failure) => {
                         last = Repeat(Some((hit.filter, failure.ip)));
-                        court.failure(hit.filter, &failure, at);
+                        court.failure(hit.filter, &failure, at, now);
                     }
                     Event::Gained { ip, .. } => court.gained(hit.filter, ip),
                 });
@@ -250,7 +248,7 @@ impl<'a> Engine<'a> {
             Clock::Live(now) | Clock::CatchUp { now, .. } => now,
             Clock::Replay(_) => self.latest,
         };
-        self.court(rules, watch).failure(jail, &Failure { ip, user: None, attempts: times }, at);
+        self.court(rules, watch).failure(jail, &Failure { ip, user: None, attempts: times }, at, at);
     }
 
     fn court<'e, 'r, W: Watcher>(&'e mut self, rules: &'e Rules<'r>, watch: &'e mut W) -> Court<'e, 'a, 'r, W> {
@@ -277,7 +275,7 @@ impl<'a> Engine<'a> {
         if !rules.jails.get(usize::from(jail)).is_some_and(|jail| jail.enabled) {
             return Err(Refused::NoJail);
         }
-        self.court(rules, watch).failure(jail, &Failure { ip, user: None, attempts: 1 }, now);
+        self.court(rules, watch).failure(jail, &Failure { ip, user: None, attempts: 1 }, now, now);
         Ok(())
     }
 
@@ -291,15 +289,14 @@ impl<'a> Engine<'a> {
         until: Instant,
         watch: &mut impl Watcher,
     ) -> Result<(), Refused> {
-        let scope = match rules.jails.get(usize::from(jail)) {
-            Some(jail) => jail.scope,
-            None if jail == MANUAL => 0,
+        let (scope, before) = match rules.jails.get(usize::from(jail)) {
+            Some(found) => (found.scope, self.parts.tracker.history(jail, &found.policy, target, now)),
+            None if jail == MANUAL => (0, 0),
             None => return Err(Refused::NoJail),
         };
-        if rules.allow.overlaps(target) || target.addr().is_special() && target.is_host() {
+        if rules.allow.permits(target).is_err() {
             return Err(Refused::Allowed);
         }
-        let before = self.parts.tracker.history(target);
         let ban = Ban { target, jail, scope, manual: true, before, since: now, until };
         let inserted = self.parts.blocklist.insert(ban, now);
         inserted.changes().for_each(|change| watch.change(change));
@@ -311,8 +308,8 @@ impl<'a> Engine<'a> {
     }
 
     /// Ends the ban of exactly `target` and forgets its failures. False where there is none.
-    pub fn unban(&mut self, target: Prefix, watch: &mut impl Watcher) -> bool {
-        self.parts.tracker.forgive(target);
+    pub fn unban(&mut self, target: Prefix, now: Instant, watch: &mut impl Watcher) -> bool {
+        self.parts.tracker.forgive(target, now);
         match self.parts.blocklist.remove(target) {
             Some(ban) => {
                 watch.change(Change::Removed(ban, Reason::Unbanned));
@@ -345,18 +342,19 @@ struct Court<'e, 'a, 'r, W> {
 }
 
 impl<W: Watcher> Court<'_, '_, '_, W> {
-    /// The time that `message` is for; `None` where it waited and does not say.
-    fn when(&mut self, message: &Message<'_>, clock: Clock<'_>) -> Option<Instant> {
+    /// The time that `message` is for, and now; `None` where it waited and does not say.
+    fn when(&mut self, message: &Message<'_>, clock: Clock<'_>) -> Option<(Instant, Instant)> {
         let stamped = |calendar: &Calendar<'_>| {
             let epoch = message.stamp.and_then(|s| s.read()).and_then(|s| s.epoch_ms(calendar))?;
             u64::try_from(epoch).ok()
         };
         match clock {
-            Clock::Live(now) => Some(now),
+            Clock::Live(now) => Some((now, now)),
             Clock::CatchUp { now, calendar } => {
                 let age = u64::try_from(calendar.now_ms).ok()?.saturating_sub(stamped(calendar)?);
-                // A clock that started after the line was written cannot name its time; such a line is late.
-                Some(Instant::from_millis(now.millis().saturating_sub(age)))
+                // A line from before the engine's clock began cannot be placed on it, so it is no more than late.
+                let at = now.millis().checked_sub(age)?;
+                Some((Instant::from_millis(at), now))
             }
             Clock::Replay(calendar) => {
                 let at = stamped(calendar).map_or(*self.latest, Instant::from_millis);
@@ -365,64 +363,72 @@ impl<W: Watcher> Court<'_, '_, '_, W> {
                     let Self { blocklist, watch, .. } = self;
                     blocklist.expire(at, usize::MAX, |ban| watch.change(Change::Removed(ban, Reason::Expired)));
                 }
-                Some(at)
+                Some((at, *self.latest))
             }
         }
     }
 
-    fn failure(&mut self, id: JailId, failure: &Failure<'_>, at: Instant) {
+    /// What counts as one source with `ip` and may be banned for it.
+    fn target(&self, jail: &Jail<'_>, ip: Addr) -> Judged {
+        let own = jail.policy.ignoreself;
+        match self.rules.allow.judge(jail.policy.source(ip), ip, own) {
+            Judged::Ban(target) => jail.allow.judge(target, ip, own),
+            ignored => ignored,
+        }
+    }
+
+    fn failure(&mut self, id: JailId, failure: &Failure<'_>, at: Instant, now: Instant) {
         let Some(jail) = self.rules.jails.get(usize::from(id)).filter(|jail| jail.enabled) else { return };
         self.tally.failures.add(u64::from(failure.attempts));
-        if self.rules.allow.allowed(failure.ip) || jail.allow.allowed(failure.ip) {
-            return self.tally.allowed.bump();
+        let Judged::Ban(target) = self.target(jail, failure.ip) else { return self.tally.allowed.bump() };
+        if target != jail.policy.source(failure.ip) {
+            self.tally.narrowed.bump();
         }
         if self.blocklist.lookup(failure.ip).is_some_and(|scope| scope == 0 || scope == jail.scope) {
             return self.tally.already_banned.bump();
         }
         self.watch.failure(id, failure, at);
+        let attempt = Attempt { target, count: failure.attempts, at };
         let random = self.random();
-        match self.tracker.fail(id, &jail.policy, failure.ip, failure.attempts, at, random) {
-            Outcome::Ban(sentence) => self.pass(jail, sentence, failure.ip, at),
-            Outcome::Late => self.tally.late.bump(),
-            Outcome::Counted { .. } | Outcome::Full => {}
+        match self.tracker.fail(id, &jail.policy, attempt, now, random) {
+            Outcome::Ban(sentence) => {
+                self.pass(jail, sentence, now);
+                self.again(jail, target, now);
+            }
+            Outcome::Again(sentence) => self.pass(jail, sentence, now),
+            Outcome::Late | Outcome::Counted { .. } | Outcome::Untracked => {}
         }
     }
 
-    fn pass(&mut self, jail: &Jail<'_>, sentence: Sentence, ip: Addr, at: Instant) {
-        let mut target = sentence.target;
-        for allow in [&self.rules.allow, &jail.allow] {
-            match allow.judge(target, ip) {
-                Judged::Ban(narrowed) => target = narrowed,
-                Judged::Ignored => return self.tally.spared.bump(),
-            }
-        }
-        if target != sentence.target {
-            self.tally.spared.bump();
-        }
+    fn pass(&mut self, jail: &Jail<'_>, sentence: Sentence, now: Instant) {
         self.tally.sentences.bump();
         self.watch.sentence(&sentence);
-        let Sentence { jail: id, since, until, before, .. } = sentence;
+        let Sentence { target, jail: id, since, until, before } = sentence;
         let ban = Ban { target, jail: id, scope: jail.scope, manual: false, before, since, until };
-        self.blocklist.insert(ban, at.max(since)).changes().for_each(|change| self.watch.change(change));
-        if !jail.recidive
-            && let Some(next) = self.rules.jails.iter().position(|jail| jail.enabled && jail.recidive)
-        {
-            self.again(next as JailId, ip, at);
-        }
+        self.blocklist.insert(ban, now).changes().for_each(|change| self.watch.change(change));
     }
 
-    /// A ban is a failure to the recidive jail, which bans the same source for longer and on every port it names.
-    fn again(&mut self, id: JailId, ip: Addr, at: Instant) {
-        let Some(jail) = self.rules.jails.get(usize::from(id)) else { return };
+    /// Another jail's ban is a failure to the recidive jail, which bans the same source for longer.
+    fn again(&mut self, by: &Jail<'_>, target: Prefix, now: Instant) {
+        let recidive = |jail: &Jail<'_>| jail.enabled && jail.recidive;
+        let Some(at) = self.rules.jails.iter().position(recidive).filter(|_| !by.recidive) else { return };
+        let (Some(jail), Ok(id)) = (self.rules.jails.get(at), JailId::try_from(at)) else { return };
+        if jail.allow.overlaps(target, jail.policy.ignoreself).is_some() {
+            return;
+        }
         let random = self.random();
-        if let Outcome::Ban(sentence) = self.tracker.fail(id, &jail.policy, ip, 1, at, random) {
-            self.pass(jail, sentence, ip, at);
+        let attempt = Attempt { target, count: 1, at: now };
+        if let Outcome::Ban(sentence) | Outcome::Again(sentence) =
+            self.tracker.fail(id, &jail.policy, attempt, now, random)
+        {
+            self.pass(jail, sentence, now);
         }
     }
 
     fn gained(&mut self, id: JailId, ip: Addr) {
-        if let Some(jail) = self.rules.jails.get(usize::from(id)) {
-            self.tracker.gained(id, &jail.policy, ip);
+        let Some(jail) = self.rules.jails.get(usize::from(id)) else { return };
+        if let Judged::Ban(target) = self.target(jail, ip) {
+            self.tracker.gained(id, target);
         }
     }
 

@@ -12,7 +12,7 @@
 //!
 //! | floor | module | takes → makes |
 //! |---|---|---|
-//! | 0 | [`addr`], [`time`], [`tally`] | prefixes, instants, counters |
+//! | 0 | [`addr`], [`time`], [`tally`], [`lru`] | prefixes, instants, counters, slots by hash and age |
 //! | 0 | [`filter`] | rule text → tables; closed, so that build.rs can share it |
 //! | 1 | [`rules`] | the built-in tables |
 //! | 1 | [`frame`] | bytes → lines |
@@ -34,6 +34,7 @@
 extern crate std;
 
 pub mod addr;
+pub mod lru;
 pub mod tally;
 pub mod time;
 

@@ -1,8 +1,36 @@
 //! Floor 5: sentences become [`Change`]s; the packet path looks addresses up.
+//!
+//! In: a [`Ban`] and the current [`Instant`] (milliseconds). Out: [`Inserted`], whose changes go to the sinks in
+//! order, and for any address the [`Scope`] in which its packets are dropped.
+//!
+//! * **Memory** is what [`Storage`] lends, 46 bytes an entry, hosts and prefixes alike; nothing else grows.
+//! * **Full** is a value: a new ban takes the place of the automatic one that expires first (a permanent one
+//!   last of all); where every entry is manual, it is refused. Both are counted in [`BlocklistTally`].
+//! * **A lookup** reads and never writes, and takes a bounded number of steps: one look a length class in use
+//!   at a Bloom filter, and one probe of a hash table a "maybe". The table's hash is SipHash-1-3 under the
+//!   caller's key, so nobody can choose addresses that collide.
+//! * **Expiry** is exact to the millisecond, in order, O(log n) an entry, without scanning. Insertion, eviction
+//!   and removal are O(log n) too, but for the filter's rebuild, which is O(1) a removal when spread out.
+//! * Nothing here panics.
 
-use crate::addr::Prefix;
+use crate::addr::{Addr, Prefix};
 use crate::jail::JailId;
+use crate::tally::tally;
 use crate::time::Instant;
+
+mod index;
+mod sieve;
+mod sip;
+mod slot;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use slot::Slot;
+
+use index::{Index, Steps};
+use sieve::Sieve;
+use table::Table;
 
 /// On which ports a target is dropped: 0 is every port, else the caller's number for a set of ports.
 pub type Scope = u8;
@@ -51,4 +79,343 @@ pub enum Change {
     },
     /// Gone.
     Removed(Ban, Reason),
+}
+
+/// What became of a ban.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inserted {
+    /// A new entry.
+    Added(Ban),
+    /// A new entry in the place of another, which is gone.
+    Replaced {
+        /// The entry that left.
+        gone: Ban,
+        /// Evicted, or expired where it was due and [`Blocklist::expire`] had not come to it yet.
+        reason: Reason,
+        /// The new entry.
+        ban: Ban,
+    },
+    /// The target was there already.
+    Renewed {
+        /// As it is now.
+        ban: Ban,
+        /// The scope before.
+        old_scope: Scope,
+    },
+    /// Refused: the table is full of manual bans.
+    Full,
+    /// Refused: over before it began (`until` is not after `now`).
+    Over,
+}
+
+impl Inserted {
+    /// What the sinks are told, in order: at most two changes.
+    pub fn changes(self) -> impl Iterator<Item = Change> {
+        let (first, second) = match self {
+            Self::Added(ban) => (Some(Change::Added(ban)), None),
+            Self::Replaced { gone, reason, ban } => {
+                (Some(Change::Removed(gone, reason)), Some(Change::Added(ban)))
+            }
+            Self::Renewed { ban, old_scope } => (Some(Change::Renewed { ban, old_scope }), None),
+            Self::Full | Self::Over => (None, None),
+        };
+        first.into_iter().chain(second)
+    }
+}
+
+tally! {
+    /// What happened since the start.
+    pub struct BlocklistTally {
+        /// New entries.
+        added,
+        /// Entries banned again while they were there.
+        renewed,
+        /// Entries whose time was over.
+        expired,
+        /// Entries that someone removed.
+        unbanned,
+        /// Entries that had to make room.
+        evicted,
+        /// Bans refused, the table being full of manual ones.
+        full,
+        /// Bans refused, being over before they began.
+        over,
+    }
+}
+
+/// The memory that a blocklist lives in. For `n` entries lend `n` slots, `2 * n` cells and `n / 2` words:
+/// 46 bytes an entry. Each may be shorter or longer: the capacity is the least of the slots, 7/8 of the cells
+/// (which count in fours) and 1,048,575; fewer cells or words make lookups slower, never wrong. Contents are
+/// overwritten.
+///
+/// ```
+/// use edgeban::blocklist::{Blocklist, Slot, Storage};
+/// const N: usize = 256;
+/// let (mut slots, mut cells, mut words) = ([Slot::EMPTY; N], [0; 2 * N], [0; N / 2]);
+/// let storage = Storage { slots: &mut slots, cells: &mut cells, words: &mut words };
+/// assert_eq!(Blocklist::new(storage, [1, 2]).capacity(), N);
+/// ```
+pub struct Storage<'a> {
+    /// The entries, 36 bytes each.
+    pub slots: &'a mut [Slot],
+    /// The hash table.
+    pub cells: &'a mut [u32],
+    /// The Bloom filter.
+    pub words: &'a mut [u32],
+}
+
+/// Where a listing stands. Starts at [`Cursor::default`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cursor(Option<(u64, Prefix)>);
+
+/// The bans in force.
+pub struct Blocklist<'a> {
+    table: Table<'a>,
+    sieve: Sieve<'a>,
+    tally: BlocklistTally,
+}
+
+impl<'a> Blocklist<'a> {
+    /// An empty blocklist. `key` is 128 bits that attackers do not know; draw it anew at each start.
+    pub fn new(storage: Storage<'a>, key: [u64; 2]) -> Self {
+        let Storage { slots, cells, words } = storage;
+        let index = Index::new(cells, key);
+        // No prefix has a length above 128, so these two hashes say nothing of any other.
+        let (a, b) = (index.hash(Addr::UNSPECIFIED, 254), index.hash(Addr::UNSPECIFIED, 255));
+        let sieve = Sieve::new(words, [a as u32, (a >> 32) as u32, b as u32, (b >> 32) as u32]);
+        Self { table: Table::new(slots, index), sieve, tally: BlocklistTally::default() }
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many entries there can be.
+    pub fn capacity(&self) -> usize {
+        self.table.capacity()
+    }
+
+    /// How many entries are manual.
+    pub fn manual(&self) -> usize {
+        self.table.manual()
+    }
+
+    /// The counters.
+    pub fn tally(&self) -> &BlocklistTally {
+        &self.tally
+    }
+
+    /// Bans. A target has one entry: a second ban renews it, which then lasts until the later of the two ends,
+    /// on the same ports or, where the two differ, on every port; it stays manual once it was, keeps the first
+    /// jail and the first `since`, and takes the greater `before`. A target is kept as it is given, also
+    /// where a wider one is banned already.
+    ///
+    /// Times of 2^48 − 1 ms (8,900 years) and more are taken for [`Instant::NEVER`].
+    pub fn insert(&mut self, ban: Ban, now: Instant) -> Inserted {
+        // As the slot will hold it.
+        let ban = Slot::new(&ban).ban(ban.manual);
+        let known = self.get(ban.target);
+        if let Some(old) = known.filter(|old| old.until > now) {
+            return self.renew(old, &ban);
+        }
+        if ban.until <= now {
+            self.tally.over.bump();
+            return Inserted::Over;
+        }
+        let gone = match known {
+            Some(old) => Some((old, Reason::Expired)),
+            None if self.table.is_full() => match self.victim(now) {
+                Some(victim) => Some(victim),
+                None => {
+                    self.tally.full.bump();
+                    return Inserted::Full;
+                }
+            },
+            None => None,
+        };
+        if let Some((old, reason)) = gone {
+            self.take(old.target, reason);
+        }
+        if !self.table.add(&ban) {
+            self.tally.full.bump();
+            return Inserted::Full;
+        }
+        self.sieve.add(ban.target);
+        self.tally.added.bump();
+        match gone {
+            Some((gone, reason)) => Inserted::Replaced { gone, reason, ban },
+            None => Inserted::Added(ban),
+        }
+    }
+
+    fn renew(&mut self, old: Ban, new: &Ban) -> Inserted {
+        let ban = Ban {
+            scope: if old.scope == new.scope { old.scope } else { 0 },
+            manual: old.manual || new.manual,
+            before: old.before.max(new.before),
+            until: old.until.max(new.until),
+            ..old
+        };
+        if let Some(found) = self.table.find(ban.target.addr(), ban.target.bits(), &mut ()) {
+            self.table.remove(found);
+            self.table.add(&ban);
+        }
+        self.tally.renewed.bump();
+        Inserted::Renewed { ban, old_scope: old.scope }
+    }
+
+    /// Who makes room: what is due, else the automatic ban that expires first.
+    fn victim(&self, now: Instant) -> Option<(Ban, Reason)> {
+        if let Some(due) = self.due(now) {
+            return Some((due, Reason::Expired));
+        }
+        Some((self.table.soonest(false)?, Reason::Evicted))
+    }
+
+    /// The entry that expires first.
+    fn soonest(&self) -> Option<Ban> {
+        match (self.table.soonest(false), self.table.soonest(true)) {
+            (Some(a), Some(m)) => Some(if m.until < a.until { m } else { a }),
+            (a, m) => a.or(m),
+        }
+    }
+
+    fn due(&self, now: Instant) -> Option<Ban> {
+        self.soonest().filter(|ban| ban.until <= now && ban.until != Instant::NEVER)
+    }
+
+    fn take(&mut self, target: Prefix, reason: Reason) -> Option<Ban> {
+        let found = self.table.find(target.addr(), target.bits(), &mut ())?;
+        let ban = self.table.ban(found.at)?;
+        self.table.remove(found);
+        if self.sieve.removed(self.table.len()) {
+            self.sieve.rebuild(self.table.targets());
+        }
+        match reason {
+            Reason::Expired => self.tally.expired.bump(),
+            Reason::Unbanned => self.tally.unbanned.bump(),
+            Reason::Evicted => self.tally.evicted.bump(),
+        }
+        Some(ban)
+    }
+
+    /// Unbans exactly this target; wider and narrower ones stay.
+    pub fn remove(&mut self, target: Prefix) -> Option<Ban> {
+        self.take(target, Reason::Unbanned)
+    }
+
+    /// Unbans some entry, manual or not; called until it returns `None` it empties the list.
+    pub fn pop(&mut self) -> Option<Ban> {
+        self.remove(self.table.last()?.target)
+    }
+
+    /// Removes what is due (`until` is not after `now`), the earliest first, and hands it to `f`; at most
+    /// `budget` entries. Returns how many; fewer than `budget` means that nothing due is left.
+    pub fn expire(&mut self, now: Instant, budget: usize, mut f: impl FnMut(Ban)) -> usize {
+        for done in 0..budget {
+            let Some(ban) = self.due(now).and_then(|due| self.take(due.target, Reason::Expired)) else {
+                return done;
+            };
+            f(ban);
+        }
+        budget
+    }
+
+    /// When the next entry is due; `None` where none ever will be.
+    pub fn next_expiry(&self) -> Option<Instant> {
+        self.soonest().map(|ban| ban.until).filter(|&until| until != Instant::NEVER)
+    }
+
+    /// The entry for exactly this target.
+    pub fn get(&self, target: Prefix) -> Option<Ban> {
+        self.table.ban(self.table.find(target.addr(), target.bits(), &mut ())?.at)
+    }
+
+    /// On which ports packets of `addr` are dropped; `None` where they pass. Where several entries lie around
+    /// it and their scopes differ, that is every port (0), as for two bans of one target; use
+    /// [`Blocklist::drops`] to be exact on ports. An entry counts until [`Blocklist::expire`] has removed it.
+    #[inline]
+    pub fn lookup(&self, addr: Addr) -> Option<Scope> {
+        self.merged(addr, &mut ())
+    }
+
+    /// [`Blocklist::lookup`], and how many cells of the hash table it read.
+    pub fn lookup_steps(&self, addr: Addr) -> (Option<Scope>, u32) {
+        let mut steps = 0;
+        (self.merged(addr, &mut steps), steps)
+    }
+
+    /// Whether a packet of `addr` is dropped, `in_scope` telling whether its port is in a set of ports. It is
+    /// asked once an entry around `addr` whose scope is not 0.
+    #[inline]
+    pub fn drops(&self, addr: Addr, mut in_scope: impl FnMut(Scope) -> bool) -> bool {
+        let mut dropped = false;
+        self.around(addr, &mut (), |_, slot| {
+            dropped = slot.scope() == 0 || in_scope(slot.scope());
+            !dropped
+        });
+        dropped
+    }
+
+    /// Calls `f` with each entry around `addr`, the narrowest first, until it returns `false`.
+    pub fn covering(&self, addr: Addr, mut f: impl FnMut(Ban) -> bool) {
+        self.around(addr, &mut (), |at, _| self.table.ban(at).is_none_or(&mut f));
+    }
+
+    #[inline]
+    fn merged<S: Steps>(&self, addr: Addr, steps: &mut S) -> Option<Scope> {
+        let mut merged = None;
+        self.around(addr, steps, |_, slot| {
+            let scope = if merged.is_none_or(|scope| scope == slot.scope()) { slot.scope() } else { 0 };
+            merged = Some(scope);
+            scope != 0
+        });
+        merged
+    }
+
+    #[inline]
+    fn around<S: Steps>(&self, addr: Addr, steps: &mut S, mut f: impl FnMut(usize, &Slot) -> bool) {
+        if self.sieve.host(addr) && !self.ask(addr, 128, steps, &mut f) {
+            return;
+        }
+        let classes = self.sieve.classes(addr);
+        if classes == 0 {
+            return;
+        }
+        let mut lengths = self.sieve.lengths(addr, classes);
+        while lengths != 0 {
+            let bits = 127 - lengths.leading_zeros() as u8;
+            lengths &= !(1 << bits);
+            if !self.ask(Prefix::new(addr, bits).addr(), bits, steps, &mut f) {
+                return;
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn ask<S: Steps>(
+        &self,
+        addr: Addr,
+        bits: u8,
+        steps: &mut S,
+        mut f: impl FnMut(usize, &Slot) -> bool,
+    ) -> bool {
+        let Some(found) = self.table.find(addr, bits, steps) else { return true };
+        self.table.slot(found.at).is_none_or(|slot| f(found.at, slot))
+    }
+
+    /// The next entry of a listing that may be interrupted by changes: an entry that is there from the first
+    /// call to the last is listed exactly once, one that comes or goes meanwhile at most once. In an order
+    /// that depends on the key. Call until `None`.
+    pub fn list(&self, cursor: &mut Cursor) -> Option<Ban> {
+        let (hash, target, at) = self.table.next(cursor.0)?;
+        *cursor = Cursor(Some((hash, target)));
+        self.table.ban(at)
+    }
 }

@@ -1,1 +1,370 @@
-//! Stage `frame`.
+//! Floor 1: bytes in chunks of any size become lines.
+//!
+//! In: chunks of one stream in order, or datagrams. Out: each line's bytes without its terminator, as they came
+//! (NULs, invalid UTF-8), never empty, in order. A line that lies whole in a chunk is lent from the chunk; only what
+//! spans chunks is copied, into the buffer that the caller lends. That buffer's length is the line limit (a CR before the LF
+//! counts): a longer line is dropped through its end and counted, so that its tail is never read as a line of its own and its head
+//! never taken for the whole. Work is linear in the bytes. Nothing here panics or fails; see [`Tally`].
+
+mod octets;
+#[cfg(test)]
+mod tests;
+
+use crate::tally::tally;
+use memchr::{memchr, memchr2};
+use octets::{Octets, Step};
+
+/// How a source marks where a message ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// LF or CR LF; a NUL is a byte like any other. For files: a daemon may log a NUL that a client sent, and that
+    /// must not start a line. NULs before a line are dropped, since a truncated file grows a hole of them.
+    Lf,
+    /// LF, CR LF or NUL. For streams of one message after another (RFC 6587 section 3.4.2, OpenWrt's
+    /// `log_trailer_null`).
+    Newline,
+    /// NUL only; a newline is a byte like any other.
+    Nul,
+    /// `LENGTH SP message`, again and again (RFC 6587 section 3.4.1).
+    OctetCounted,
+    /// [`Framing::OctetCounted`] if the stream starts with a count (a digit from 1 to 9, more digits, a blank),
+    /// [`Framing::Newline`] if not.
+    Auto,
+    /// Each chunk is one message. Newlines within it stay in it; LF, CR LF and NUL at its end are cut.
+    Datagram,
+}
+
+tally! {
+    /// What became of the bytes.
+    pub struct Tally {
+        /// Lines handed on.
+        lines,
+        /// Lines longer than the limit: dropped.
+        overlong,
+        /// Lines cut off by the end of their stream: dropped.
+        partial,
+        /// Streams whose octet counts made no sense: the rest is not read.
+        broken,
+    }
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    /// Lines that end with a terminator.
+    Lines {
+        ends: Ends,
+        dropping: bool,
+    },
+    /// Octet counts; with `guess` it is still open whether they are.
+    Octets {
+        octets: Octets,
+        guess: bool,
+    },
+    Datagram,
+}
+
+#[derive(Clone, Copy)]
+enum Ends {
+    Lf,
+    LfNul,
+    Nul,
+}
+
+impl Ends {
+    #[inline]
+    fn find(self, bytes: &[u8]) -> Option<usize> {
+        match self {
+            Self::Lf => memchr(b'\n', bytes),
+            Self::LfNul => memchr2(b'\n', 0, bytes),
+            Self::Nul => memchr(0, bytes),
+        }
+    }
+}
+
+/// Cuts one stream into lines.
+pub struct Framer<'a> {
+    /// What has come of a line that no chunk held whole.
+    held: &'a mut [u8],
+    len: usize,
+    framing: Framing,
+    state: State,
+}
+
+impl<'a> Framer<'a> {
+    /// A framer at the start of a stream. `buf` limits a line to its length.
+    pub fn new(buf: &'a mut [u8], framing: Framing) -> Self {
+        Self { held: buf, len: 0, framing, state: Self::start(framing) }
+    }
+
+    fn start(framing: Framing) -> State {
+        let lines = |ends| State::Lines { ends, dropping: false };
+        match framing {
+            Framing::Lf => lines(Ends::Lf),
+            Framing::Newline => lines(Ends::LfNul),
+            Framing::Nul => lines(Ends::Nul),
+            Framing::OctetCounted => State::Octets { octets: Octets::new(), guess: false },
+            Framing::Auto => State::Octets { octets: Octets::new(), guess: true },
+            Framing::Datagram => State::Datagram,
+        }
+    }
+
+    /// Takes the stream's next chunk and hands each line that it completes to `f`.
+    pub fn push(&mut self, chunk: &[u8], tally: &mut Tally, f: &mut impl FnMut(&[u8])) {
+        match self.state {
+            State::Datagram if chunk.len() > self.held.len() => tally.overlong.bump(),
+            State::Datagram => emit(trim_end(chunk), tally, f),
+            State::Lines { ends, dropping } => self.push_lines(ends, dropping, chunk, tally, f),
+            State::Octets { octets, guess } => self.push_octets(octets, guess, chunk, tally, f),
+        }
+    }
+
+    fn push_lines(
+        &mut self,
+        ends: Ends,
+        mut dropping: bool,
+        mut rest: &[u8],
+        tally: &mut Tally,
+        f: &mut impl FnMut(&[u8]),
+    ) {
+        if self.len > 0 || dropping {
+            match ends.find(rest) {
+                Some(end) => {
+                    let (head, tail) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+                    if !dropping {
+                        if self.hold(head) {
+                            emit(trim_cr(self.held.get(..self.len).unwrap_or(&[]), ends), tally, f);
+                        } else {
+                            tally.overlong.bump();
+                        }
+                    }
+                    (self.len, dropping) = (0, false);
+                    rest = tail.get(1..).unwrap_or(&[]);
+                }
+                None => {
+                    if !dropping && !self.hold(rest) {
+                        tally.overlong.bump();
+                        dropping = true;
+                    }
+                    rest = &[];
+                }
+            }
+        }
+        let limit = self.held.len();
+        while let Some(end) = ends.find(rest) {
+            let (head, tail) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+            let head = trim_hole(head, ends);
+            if head.len() <= limit {
+                emit(trim_cr(head, ends), tally, f);
+            } else {
+                tally.overlong.bump();
+            }
+            rest = tail.get(1..).unwrap_or(&[]);
+        }
+        if !rest.is_empty() && !self.hold(trim_hole(rest, ends)) {
+            tally.overlong.bump();
+            dropping = true;
+        }
+        self.state = State::Lines { ends, dropping };
+    }
+
+    fn push_octets(
+        &mut self,
+        mut octets: Octets,
+        mut guess: bool,
+        mut rest: &[u8],
+        tally: &mut Tally,
+        f: &mut impl FnMut(&[u8]),
+    ) {
+        while !rest.is_empty() {
+            match octets.step(rest, self.held.len()) {
+                Step::Counting(used) => {
+                    // Until the guess is settled the digits may be the start of a line.
+                    let digits = rest.get(..used).unwrap_or(&[]).trim_ascii_start();
+                    if guess && !self.hold(digits) {
+                        guess = false;
+                    }
+                    rest = rest.get(used..).unwrap_or(&[]);
+                }
+                Step::Counted { used, fits } => {
+                    (guess, self.len) = (false, 0);
+                    if !fits {
+                        tally.overlong.bump();
+                    }
+                    rest = rest.get(used..).unwrap_or(&[]);
+                }
+                Step::Garbage if guess => {
+                    return self.push_lines(Ends::LfNul, false, rest, tally, f);
+                }
+                Step::Garbage => {
+                    tally.broken.bump();
+                    self.len = 0;
+                    rest = &[];
+                }
+                Step::Body { used, whole } => {
+                    let (body, tail) = rest.split_at_checked(used).unwrap_or((rest, &[]));
+                    if whole && self.len == 0 {
+                        emit(trim_end(body), tally, f);
+                    } else {
+                        // It fits: the count was checked against the limit.
+                        self.hold(body);
+                        if whole {
+                            emit(trim_end(self.held.get(..self.len).unwrap_or(&[])), tally, f);
+                            self.len = 0;
+                        }
+                    }
+                    rest = tail;
+                }
+                Step::Skipped(used) => rest = rest.get(used..).unwrap_or(&[]),
+                Step::Broken => rest = &[],
+            }
+        }
+        self.state = State::Octets { octets, guess };
+    }
+
+    /// Appends to what is held; `false` and nothing held where that is more than a line may have.
+    fn hold(&mut self, bytes: &[u8]) -> bool {
+        let end = self.len.saturating_add(bytes.len());
+        match self.held.get_mut(self.len..end) {
+            Some(room) => {
+                room.copy_from_slice(bytes);
+                self.len = end;
+                true
+            }
+            None => {
+                self.len = 0;
+                false
+            }
+        }
+    }
+
+    /// Bytes of an unfinished line that are held: a file's reader resumes so many bytes before the end of what it
+    /// pushed. 0 while the rest of an overlong line is being dropped; see [`Framer::is_dropping`].
+    pub fn pending(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the stream is inside a line that is longer than the limit.
+    pub fn is_dropping(&self) -> bool {
+        match self.state {
+            State::Lines { dropping, .. } => dropping,
+            State::Octets { octets, .. } => octets.is_skipping(),
+            State::Datagram => false,
+        }
+    }
+
+    /// Whether the stream's octet counts made no sense. Nothing more comes of it; its source should be closed.
+    pub fn is_broken(&self) -> bool {
+        matches!(self.state, State::Octets { octets, .. } if octets.is_broken())
+    }
+
+    /// The stream ended: drops and counts an unfinished line. The framer is then at the start of a new stream.
+    pub fn close(&mut self, tally: &mut Tally) {
+        let unfinished = match self.state {
+            State::Octets { octets, guess: false } => octets.is_inside(),
+            _ => self.len > 0,
+        };
+        if unfinished {
+            tally.partial.bump();
+        }
+        self.len = 0;
+        self.state = Self::start(self.framing);
+    }
+
+    /// As [`Framer::close`], for input that is complete though its last line lacks a newline (a file given by hand,
+    /// standard input): that line is handed to `f`. Octet-counted streams lose it: there its length shows the cut.
+    pub fn finish(&mut self, tally: &mut Tally, f: &mut impl FnMut(&[u8])) {
+        let ends = match self.state {
+            State::Lines { ends, .. } => Some(ends),
+            State::Octets { guess: true, .. } => Some(Ends::LfNul),
+            _ => None,
+        };
+        if let Some(ends) = ends {
+            emit(trim_cr(self.held.get(..self.len).unwrap_or(&[]), ends), tally, f);
+            self.len = 0;
+        }
+        self.close(tally);
+    }
+}
+
+#[inline]
+fn emit(line: &[u8], tally: &mut Tally, f: &mut impl FnMut(&[u8])) {
+    if !line.is_empty() {
+        tally.lines.bump();
+        f(line);
+    }
+}
+
+/// A line without the CR of its CR LF.
+#[inline]
+fn trim_cr(line: &[u8], ends: Ends) -> &[u8] {
+    match ends {
+        Ends::Nul => line,
+        Ends::Lf | Ends::LfNul => line.strip_suffix(b"\r").unwrap_or(line),
+    }
+}
+
+/// A line without the hole in front of it.
+#[inline]
+fn trim_hole(line: &[u8], ends: Ends) -> &[u8] {
+    match line.first() {
+        Some(0) if matches!(ends, Ends::Lf) => {
+            let hole = line.iter().take_while(|b| **b == 0).count();
+            line.get(hole..).unwrap_or(&[])
+        }
+        _ => line,
+    }
+}
+
+/// A counted message without the terminators that some senders put at its end.
+fn trim_end(message: &[u8]) -> &[u8] {
+    let kept = message.iter().rposition(|b| !matches!(b, b'\n' | b'\r' | 0)).map_or(0, |i| i + 1);
+    message.get(..kept).unwrap_or(&[])
+}
+
+/// The lines of memory that holds whole lines, for example a mapped file, ended by LF or CR LF: each without its
+/// terminator, never empty, and [`Lines::rest`] the unfinished one. Nothing is copied. Lines longer than `limit` are
+/// skipped and counted in [`Lines::overlong`].
+pub struct Lines<'a> {
+    rest: &'a [u8],
+    limit: usize,
+    overlong: u64,
+}
+
+impl<'a> Lines<'a> {
+    /// The lines of `bytes` that are at most `limit` bytes long.
+    pub fn new(bytes: &'a [u8], limit: usize) -> Self {
+        Self { rest: bytes, limit, overlong: 0 }
+    }
+
+    /// What follows the last terminator.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// How many lines were too long.
+    pub fn overlong(&self) -> u64 {
+        self.overlong
+    }
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        while let Some(end) = memchr(b'\n', self.rest) {
+            let (head, tail) = self.rest.split_at_checked(end)?;
+            self.rest = tail.get(1..).unwrap_or(&[]);
+            let line = trim_hole(head, Ends::Lf);
+            if line.len() > self.limit {
+                self.overlong += 1;
+                continue;
+            }
+            let line = trim_cr(line, Ends::Lf);
+            if !line.is_empty() {
+                return Some(line);
+            }
+        }
+        None
+    }
+}

@@ -1,4 +1,26 @@
 //! Floor 4: failures and `now` become [`Sentence`]s.
+//!
+//! In: an address that failed, how often and when. Out: a [`Sentence`] when `maxretry` failures of one source lie
+//! within any window of `findtime`. On the way, in this order:
+//!
+//! 1. [`Policy::source`] says which prefix counts as one source with the address (IPv6: its /64).
+//! 2. [`Allow::judge`] says whether it may be banned at all, and narrows the prefix to the host where it holds
+//!    an address that may not.
+//! 3. [`Tracker::fail`] counts and sentences, longer each time.
+//!
+//! Units: milliseconds on the caller's clock. Memory is lent. Full tables evict, and count what they evicted.
+//! One failure costs O(1), plus at the most `maxretry` steps where its stamp is late. Nothing panics.
+
+mod allow;
+mod policy;
+mod tracker;
+mod window;
+#[cfg(test)]
+mod tests;
+
+pub use allow::{Allow, Full, Judged, Rule, Why};
+pub use policy::Policy;
+pub use tracker::{Attempt, Outcome, Slot, Storage, Tally, Totals, Tracked, Tracker};
 
 use crate::addr::Prefix;
 use crate::time::Instant;

@@ -1,6 +1,23 @@
 //! Floor 2: a line becomes a [`Message`].
+//!
+//! In: one line without its terminator, any bytes. Out: slices of it: who logged ([`Message::app`], [`Message::pid`]),
+//! when ([`Message::stamp`], not read yet), and the text. Every line is some message, so nothing fails, and nothing
+//! panics. Work is linear in the line, and for the usual header in the header alone.
+//!
+//! A header is recognised by its shape: `<PRI>`, a date, a host, `facility.severity`, a tag. What decides whose rules a
+//! text meets is the tag, and that is the logging program's, not its peer's. So where the shape is in doubt (no tag
+//! where one should stand, a tag of odd characters) the line is [`Form::Raw`] without an app, rather than a message
+//! of a program that its text names.
+
+mod head;
+mod rfc5424;
+#[cfg(test)]
+mod tests;
 
 use crate::time::civil::Stamp;
+use crate::time::stamp;
+
+pub use head::parse;
 
 /// How a line was headed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,14 +30,19 @@ pub enum Form {
     Raw,
 }
 
-/// A line's own stamp, not read yet: most lines match nothing, and their dates are never needed.
+/// A line's own stamp, not read yet: most lines match nothing, and their dates are never needed. Either the date
+/// itself, or a line that has none at its start and perhaps one inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawStamp<'a>(pub &'a [u8]);
 
 impl RawStamp<'_> {
-    /// Reads the date. `None` where it only looked like one.
+    /// Reads the date. `None` where it only looked like one, or the line has none in its first
+    /// [`stamp::SEARCHED`] bytes.
     pub fn read(&self) -> Option<Stamp> {
-        None
+        match stamp::read(self.0) {
+            Some((stamp, len)) if len == self.0.len() => Some(stamp),
+            _ => stamp::find(self.0),
+        }
     }
 }
 
@@ -37,14 +59,48 @@ pub struct Message<'a> {
     pub stamp: Option<RawStamp<'a>>,
     /// Host name or address; empty where there is none.
     pub host: &'a [u8],
-    /// Program (RFC 3164 tag, RFC 5424 APP-NAME); empty where there is none.
+    /// Program (RFC 3164 tag, RFC 5424 APP-NAME), whole: `postfix/smtpd`, `openvpn(srv)`; see
+    /// [`Message::program`]. Empty where there is none, and always empty for [`Form::Raw`].
     pub app: &'a [u8],
     /// What stood in the tag's brackets, or PROCID; empty where there is none.
     pub pid: &'a [u8],
-    /// The message text, header and repetition wrapper taken off.
+    /// The message text, header and repetition wrapper taken off, without blanks in front. For [`Form::Raw`] what
+    /// follows the date where the line starts with one (bare or in brackets), else the whole line.
     pub text: &'a [u8],
-    /// How many times this message happened; 1 unless the line says `message repeated N times: […]`.
+    /// How many times this message happened: 1 to 65535, and 1 unless the line says
+    /// `message repeated N times: […]`.
     pub times: u32,
+}
+
+impl<'a> Message<'a> {
+    /// A line without a header.
+    pub const fn raw(line: &'a [u8]) -> Self {
+        Self {
+            line,
+            form: Form::Raw,
+            pri: None,
+            stamp: None,
+            host: b"",
+            app: b"",
+            pid: b"",
+            text: line,
+            times: 1,
+        }
+    }
+
+    /// The program without its part: `postfix` of `postfix/smtpd`, `openvpn` of `openvpn(srv)`, `vsftpd` of
+    /// `vsftpd(pam_unix)`. The whole app where it has no part, or nothing before it.
+    pub fn program(&self) -> &'a [u8] {
+        let end = self.app.iter().position(|b| matches!(b, b'/' | b'(')).filter(|end| *end > 0);
+        end.and_then(|end| self.app.get(..end)).unwrap_or(self.app)
+    }
+
+    /// For a [`Form::Raw`] message whose text starts with a tag (`[host ]tag[pid]: text`, as `journalctl -o cat`
+    /// with a prefix, nsd and some containers write it): the message with that tag taken. Only for input that is
+    /// known to be so headed: in a daemon's own file such a tag may be a client's words.
+    pub fn tagged(&self) -> Option<Self> {
+        head::retag(self)
+    }
 }
 
 /// What a line is.
@@ -52,21 +108,6 @@ pub struct Message<'a> {
 pub enum Parsed<'a> {
     /// A message.
     Message(Message<'a>),
-    /// `last message repeated N times`: the last message of the same source again, N times.
+    /// `last message repeated N times`: the last message of the same source again, N times (1 to 65535).
     Repeated(u32),
-}
-
-/// Parses one line, without its terminator. Every byte string is some message, so this cannot fail.
-pub fn parse(line: &[u8]) -> Parsed<'_> {
-    Parsed::Message(Message {
-        line,
-        form: Form::Raw,
-        pri: None,
-        stamp: None,
-        host: b"",
-        app: b"",
-        pid: b"",
-        text: line,
-        times: 1,
-    })
 }

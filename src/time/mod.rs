@@ -1,9 +1,11 @@
 //! Instants and durations in milliseconds, and the civil dates of log lines.
 //!
 //! The engine runs on a monotonic clock that its caller reads: an [`Instant`] says nothing of the date. A
-//! line's own stamp is wall-clock time; [`civil`] turns it into seconds since the epoch. All arithmetic saturates.
+//! line's own stamp is wall-clock time; [`stamp`] reads it and [`civil`] turns it into milliseconds since the epoch.
+//! All arithmetic saturates.
 
 pub mod civil;
+pub mod stamp;
 mod text;
 
 pub use text::{DurationText, parse_duration};

@@ -1,0 +1,205 @@
+//! Target → position: open addressing with linear probing over lent cells, under a keyed hash.
+//!
+//! A cell is 0 where empty, else 12 bits of the hash above 20 bits of position + 1, so that a probe touches
+//! an entry only where it is almost surely the right one. The home cell grows with the hash: walking the
+//! homes in order walks the entries in the order of their hashes, whatever is added or removed meanwhile.
+
+use super::sip::Key;
+use super::slot::Slot;
+use crate::addr::{Addr, Prefix};
+
+/// Cells that are read at once, and in which a home begins.
+const GROUP: usize = 4;
+
+const POSITION: u32 = (1 << 20) - 1;
+
+/// The most entries that a cell can point to.
+pub(super) const MOST: usize = POSITION as usize;
+
+/// Counts the cells that a lookup reads; `()` counts nothing and costs nothing.
+pub(super) trait Steps {
+    fn step(&mut self);
+}
+
+impl Steps for () {
+    #[inline]
+    fn step(&mut self) {}
+}
+
+impl Steps for u32 {
+    fn step(&mut self) {
+        *self = self.saturating_add(1);
+    }
+}
+
+pub(super) struct Index<'a> {
+    cells: &'a mut [u32],
+    key: Key,
+}
+
+/// Cell number and position of an entry.
+#[derive(Clone, Copy)]
+pub(super) struct Found {
+    pub(super) cell: usize,
+    pub(super) at: usize,
+}
+
+impl<'a> Index<'a> {
+    pub(super) fn new(cells: &'a mut [u32], key: [u64; 2]) -> Self {
+        cells.fill(0);
+        let groups = cells.len() / GROUP;
+        let cells = cells.get_mut(..groups * GROUP).unwrap_or_default();
+        Self { cells, key: Key::new(key) }
+    }
+
+    /// How many entries it takes and still has an empty cell in eight, which ends each probe early.
+    pub(super) fn room(&self) -> usize {
+        (self.cells.len() - self.cells.len().div_ceil(8)).min(MOST)
+    }
+
+    #[inline]
+    pub(super) fn hash(&self, addr: Addr, bits: u8) -> u64 {
+        let [a, b, c, d] = addr.words();
+        self.key.hash(u64::from(a) << 32 | u64::from(b), u64::from(c) << 32 | u64::from(d), bits)
+    }
+
+    #[inline]
+    pub(super) fn home(&self, hash: u64) -> usize {
+        ((hash >> 32) * (self.cells.len() / GROUP) as u64 >> 32) as usize * GROUP
+    }
+
+    #[inline]
+    fn after(&self, cell: usize) -> usize {
+        if cell + 1 < self.cells.len() { cell + 1 } else { 0 }
+    }
+
+    #[inline]
+    fn tag(hash: u64) -> u32 {
+        (hash as u32) & !POSITION
+    }
+
+    /// The entry for exactly this prefix.
+    #[inline]
+    pub(super) fn find<S: Steps>(
+        &self,
+        slots: &[Slot],
+        addr: Addr,
+        bits: u8,
+        steps: &mut S,
+    ) -> Option<Found> {
+        let hash = self.hash(addr, bits);
+        let tag = Self::tag(hash);
+        let mut cell = self.home(hash);
+        for _ in 0..self.cells.len() / GROUP {
+            steps.step();
+            let group = self.cells.get(cell..)?.first_chunk::<GROUP>()?;
+            // Without a branch a cell: which of them matches is as good as random.
+            let (mut same, mut full) = (0u32, true);
+            for (i, &held) in group.iter().enumerate() {
+                same |= u32::from(held != 0 && held & !POSITION == tag) << i;
+                full &= held != 0;
+            }
+            while same != 0 {
+                let i = same.trailing_zeros() as usize & (GROUP - 1);
+                same &= same - 1;
+                let at = self.position(*group.get(i)?)?;
+                if slots.get(at)?.is(addr, bits) {
+                    return Some(Found { cell: cell + i, at });
+                }
+            }
+            if !full {
+                return None;
+            }
+            cell = if cell + GROUP < self.cells.len() { cell + GROUP } else { 0 };
+        }
+        None
+    }
+
+    /// The cell that points to `at`, where the entry with this hash lies.
+    pub(super) fn cell_of(&self, hash: u64, at: usize) -> Option<usize> {
+        let want = Self::tag(hash) | (at as u32 + 1);
+        let mut cell = self.home(hash);
+        for _ in 0..self.cells.len() {
+            match *self.cells.get(cell)? {
+                0 => return None,
+                held if held == want => return Some(cell),
+                _ => cell = self.after(cell),
+            }
+        }
+        None
+    }
+
+    /// Takes a cell for a new entry that lies `at`; `None` where no cell is empty.
+    pub(super) fn add(&mut self, hash: u64, at: usize) -> Option<usize> {
+        let mut cell = self.home(hash);
+        for _ in 0..self.cells.len() {
+            if *self.cells.get(cell)? == 0 {
+                *self.cells.get_mut(cell)? = Self::tag(hash) | (at as u32 + 1);
+                return Some(cell);
+            }
+            cell = self.after(cell);
+        }
+        None
+    }
+
+    /// The entry of this cell now lies `at`.
+    pub(super) fn moved(&mut self, cell: usize, at: usize) {
+        if let Some(held) = self.cells.get_mut(cell) {
+            *held = (*held & !POSITION) | (at as u32 + 1);
+        }
+    }
+
+    /// Empties a cell and closes the gap, so that no tombstone ever lengthens a probe.
+    pub(super) fn remove(&mut self, slots: &[Slot], cell: usize) {
+        let (mut gap, mut next) = (cell, cell);
+        for _ in 0..self.cells.len() {
+            next = self.after(next);
+            let held = self.cells.get(next).copied().unwrap_or(0);
+            let Some(slot) = self.position(held).and_then(|at| slots.get(at)) else { break };
+            let target = slot.target();
+            let home = self.home(self.hash(target.addr(), target.bits()));
+            if self.distance(home, next) >= self.distance(gap, next) {
+                if let Some(hole) = self.cells.get_mut(gap) {
+                    *hole = held;
+                }
+                gap = next;
+            }
+        }
+        if let Some(hole) = self.cells.get_mut(gap) {
+            *hole = 0;
+        }
+    }
+
+    /// The entry that comes next after `seen` in the order of hash, then target. `None` starts.
+    pub(super) fn next(&self, slots: &[Slot], seen: Option<(u64, Prefix)>) -> Option<(u64, Prefix, usize)> {
+        let first = seen.map_or(0, |(hash, _)| self.home(hash));
+        for home in (first..self.cells.len()).step_by(GROUP) {
+            let mut best: Option<(u64, Prefix, usize)> = None;
+            let mut cell = home;
+            for _ in 0..self.cells.len() {
+                let Some(at) = self.position(*self.cells.get(cell)?) else { break };
+                let target = slots.get(at)?.target();
+                let hash = self.hash(target.addr(), target.bits());
+                if self.home(hash) == home
+                    && seen.is_none_or(|seen| (hash, target) > seen)
+                    && best.is_none_or(|(h, t, _)| (hash, target) < (h, t))
+                {
+                    best = Some((hash, target, at));
+                }
+                cell = self.after(cell);
+            }
+            if best.is_some() {
+                return best;
+            }
+        }
+        None
+    }
+
+    fn position(&self, held: u32) -> Option<usize> {
+        ((held & POSITION) as usize).checked_sub(1)
+    }
+
+    fn distance(&self, from: usize, to: usize) -> usize {
+        if to >= from { to - from } else { to + self.cells.len() - from }
+    }
+}

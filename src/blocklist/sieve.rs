@@ -1,0 +1,181 @@
+//! What says "certainly not banned" for most addresses, at the cost of a few bits read.
+//!
+//! A Bloom filter, three bits in one word for each (prefix, length). A prefix enters twice: under its own
+//! length and under its *class*, a length at or below its own out of a short list; so a lookup asks once a
+//! class that is in use, not once a length, and looks at the lengths of a class only where that answers
+//! "maybe". Which classes are used is up to the configuration and to people, never to an attacker.
+//!
+//! A "maybe" is only ever checked in the table, so that the quick hash used here need not be strong: whoever
+//! could guess its key could take the shortcut away from some addresses and no more.
+//! Removal leaves bits behind; they are swept out by [`Sieve::rebuild`] after a number of removals.
+
+use crate::addr::{Addr, Prefix};
+
+/// The lengths that stand for themselves and for those up to the next, first over IPv6, then over IPv4.
+const FLOORS: [u8; 11] = [0, 16, 32, 48, 56, 64, 96, 96, 104, 112, 120];
+const V6: usize = 7;
+
+/// The address bits that count, for each class.
+const MASKS: [[u32; 4]; FLOORS.len()] = {
+    let mut masks = [[0; 4]; FLOORS.len()];
+    let mut i = 0;
+    while i < FLOORS.len() {
+        masks[i] = Addr::from_u128(if FLOORS[i] == 0 { 0 } else { u128::MAX << (128 - FLOORS[i]) }).words();
+        i += 1;
+    }
+    masks
+};
+
+/// The lengths of each class, as bits. Length 128 is in none: hosts are asked for on their own.
+const LENGTHS: [u128; FLOORS.len()] = {
+    let mut sets = [0; FLOORS.len()];
+    let mut i = 0;
+    while i < FLOORS.len() {
+        let end = if i + 1 == V6 || i + 1 == FLOORS.len() { 128 } else { FLOORS[i + 1] };
+        let mut bits = FLOORS[i];
+        while bits < end {
+            sets[i] |= 1 << bits;
+            bits += 1;
+        }
+        i += 1;
+    }
+    sets
+};
+
+/// Which lengths and classes have had an entry since the last rebuild.
+#[derive(Clone, Copy, Default)]
+struct Family {
+    lengths: u128,
+    classes: u16,
+}
+
+pub(super) struct Sieve<'a> {
+    words: &'a mut [u32],
+    key: [u32; 4],
+    v4: Family,
+    v6: Family,
+    stale: usize,
+}
+
+impl<'a> Sieve<'a> {
+    pub(super) fn new(words: &'a mut [u32], key: [u32; 4]) -> Self {
+        words.fill(0);
+        Self { words, key, v4: Family::default(), v6: Family::default(), stale: 0 }
+    }
+
+    /// Word and bits for the `bits` leading bits in `words`. NH (RFC 4418, section 5.2) and a multiplication
+    /// that spreads it: the upper half picks the word, the next fifteen bits three bits of it.
+    #[inline]
+    fn spot(&self, [a, b, c, d]: [u32; 4], bits: u8) -> (usize, u32) {
+        let [ka, kb, kc, kd] = self.key;
+        let product = |x: u32, y: u32| u64::from(x).wrapping_mul(u64::from(y));
+        let nh = product(a.wrapping_add(ka), b.wrapping_add(kb))
+            .wrapping_add(product(c.wrapping_add(kc), d.wrapping_add(kd)))
+            .wrapping_add(u64::from(bits));
+        let spread = nh.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mask = 1 << (spread >> 27 & 31) | 1 << (spread >> 22 & 31) | 1 << (spread >> 17 & 31);
+        ((((spread >> 32) * self.words.len() as u64) >> 32) as usize, mask)
+    }
+
+    /// Whether this may be there. No words, no sieve: then everything may.
+    #[inline]
+    fn maybe(&self, words: [u32; 4], bits: u8) -> bool {
+        let (at, mask) = self.spot(words, bits);
+        self.words.get(at).is_none_or(|word| word & mask == mask)
+    }
+
+    /// Whether `addr` itself may be there.
+    #[inline]
+    pub(super) fn host(&self, addr: Addr) -> bool {
+        self.maybe(addr.words(), 128)
+    }
+
+    /// The classes in which a prefix around `addr` may be there.
+    #[inline]
+    pub(super) fn classes(&self, addr: Addr) -> u16 {
+        let words = addr.words();
+        let mut left = if addr.is_v4() { self.v4.classes } else { self.v6.classes };
+        let mut hits = 0;
+        while left != 0 {
+            let class = left.trailing_zeros() as usize;
+            left &= left - 1;
+            if let (Some(mask), Some(&floor)) = (MASKS.get(class), FLOORS.get(class)) {
+                hits |= u16::from(self.maybe(masked(words, *mask), floor)) << (class & 15);
+            }
+        }
+        hits
+    }
+
+    /// The lengths under 128 in these classes at which a prefix around `addr` may be there, as bits.
+    pub(super) fn lengths(&self, addr: Addr, classes: u16) -> u128 {
+        let lengths = if addr.is_v4() { self.v4.lengths } else { self.v6.lengths };
+        let mut left = 0;
+        for (class, set) in LENGTHS.iter().enumerate() {
+            if classes >> class & 1 == 1 {
+                left |= set & lengths;
+            }
+        }
+        let mut found = 0;
+        while left != 0 {
+            let bits = left.trailing_zeros() as u8;
+            left &= left - 1;
+            found |= u128::from(self.maybe(Prefix::new(addr, bits).addr().words(), bits)) << bits;
+        }
+        found
+    }
+
+    pub(super) fn add(&mut self, target: Prefix) {
+        let words = target.addr().words();
+        self.mark(words, target.bits());
+        if target.is_host() {
+            return;
+        }
+        let inside_v4 = target.is_v4();
+        let classes = if inside_v4 { V6..FLOORS.len() } else { 0..V6 };
+        for class in classes {
+            let (Some(set), Some(mask), Some(&floor)) =
+                (LENGTHS.get(class), MASKS.get(class), FLOORS.get(class))
+            else {
+                continue;
+            };
+            if set >> target.bits() & 1 == 0 {
+                continue;
+            }
+            self.mark(masked(words, *mask), floor);
+            // A prefix as wide as `::/64` lies around all of IPv4 as well.
+            let around_v4 = inside_v4 || target.contains(Addr::v4([0; 4]));
+            for (family, takes) in [(&mut self.v6, !inside_v4), (&mut self.v4, around_v4)] {
+                if takes {
+                    family.lengths |= 1 << target.bits();
+                    family.classes |= 1 << class;
+                }
+            }
+        }
+    }
+
+    fn mark(&mut self, words: [u32; 4], bits: u8) {
+        let (at, mask) = self.spot(words, bits);
+        if let Some(word) = self.words.get_mut(at) {
+            *word |= mask;
+        }
+    }
+
+    /// An entry has left; says whether it is time to [`Sieve::rebuild`], given how many are left. Half as
+    /// many removals as entries make a rebuild a constant cost a removal.
+    pub(super) fn removed(&mut self, left: usize) -> bool {
+        self.stale = self.stale.saturating_add(1);
+        self.stale > left / 2 + self.words.len() / 32
+    }
+
+    /// Marks these targets and nothing else.
+    pub(super) fn rebuild(&mut self, targets: impl Iterator<Item = Prefix>) {
+        self.words.fill(0);
+        (self.v4, self.v6, self.stale) = (Family::default(), Family::default(), 0);
+        targets.for_each(|target| self.add(target));
+    }
+}
+
+#[inline]
+fn masked([a, b, c, d]: [u32; 4], [ma, mb, mc, md]: [u32; 4]) -> [u32; 4] {
+    [a & ma, b & mb, c & mc, d & md]
+}

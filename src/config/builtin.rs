@@ -1,0 +1,135 @@
+//! What holds where a file says nothing: the jails and sources of a router or server, and filters' own defaults.
+
+use super::{Endpoint, Framing, Jail, Name, Path, Settings, Source, SourceKind};
+use crate::addr::Addr;
+
+/// A sample configuration: every option with its default, in comments or not. It reads as [`Settings::builtin`].
+pub const DEFAULT_TEXT: &str = include_str!("default.conf");
+
+/// The built-in jails: name, filter, enabled.
+///
+/// Two are off. `pam-generic` counts what PAM says of any service, so an attempt on sshd would count in two jails.
+/// `kernel-drop` reads the packet filter's log, and the source of a dropped packet may be forged by anyone: with it,
+/// a stranger could have a third party banned.
+pub const JAILS: [(&str, &str, bool); 20] = [
+    ("sshd", "sshd", true),
+    ("dropbear", "dropbear", true),
+    ("luci", "luci", true),
+    ("openvpn", "openvpn", true),
+    ("named_refused", "named-refused", true),
+    ("nginx_http_auth", "nginx-http-auth", true),
+    ("lighttpd_auth", "lighttpd-auth", true),
+    ("apache_auth", "apache-auth", true),
+    ("vsftpd", "vsftpd", true),
+    ("proftpd", "proftpd", true),
+    ("pure_ftpd", "pure-ftpd", true),
+    ("dovecot", "dovecot", true),
+    ("postfix", "postfix", true),
+    ("exim", "exim", true),
+    ("asterisk", "asterisk", true),
+    ("mosquitto", "mosquitto", true),
+    ("samba", "samba", true),
+    ("recidive", "recidive", true),
+    ("pam_generic", "pam-generic", false),
+    ("kernel_drop", "kernel-drop", false),
+];
+
+/// One filter's own defaults: option and value.
+type Defaults = &'static [(&'static str, &'static str)];
+
+/// What a jail of this filter has in place of the global section's values.
+pub const FILTER_DEFAULTS: [(&str, Defaults); 2] =
+    [("recidive", &[("findtime", "1d"), ("bantime", "1w")]), ("kernel-drop", &[("maxretry", "20")])];
+
+pub(super) fn filter_defaults(filter: &str) -> Defaults {
+    FILTER_DEFAULTS.iter().find(|(name, _)| *name == filter).map_or(&[], |(_, d)| d)
+}
+
+/// A log file that is read where it exists and no `source` section says otherwise.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate {
+    /// Where.
+    pub path: &'static str,
+    /// The filters that its lines are for; empty: all.
+    pub filters: &'static [&'static str],
+}
+
+const fn file(path: &'static str, filters: &'static [&'static str]) -> Candidate {
+    Candidate { path, filters }
+}
+
+/// The files worth looking for. The usual rsyslog rules write each message into one of the first five: Debian's
+/// `mail.log` is not here since its lines are in `syslog` as well.
+pub const CANDIDATES: [Candidate; 20] = [
+    file("/var/log/auth.log", &[]),
+    file("/var/log/secure", &[]),
+    file("/var/log/messages", &[]),
+    file("/var/log/syslog", &[]),
+    file("/var/log/maillog", &[]),
+    file("/var/log/nginx/error.log", &["nginx-http-auth"]),
+    file("/var/log/lighttpd/error.log", &["lighttpd-auth"]),
+    file("/var/log/apache2/error.log", &["apache-auth"]),
+    file("/var/log/httpd/error_log", &["apache-auth"]),
+    file("/var/log/exim4/mainlog", &["exim"]),
+    file("/var/log/exim/main.log", &["exim"]),
+    file("/var/log/asterisk/messages", &["asterisk"]),
+    file("/var/log/asterisk/messages.log", &["asterisk"]),
+    file("/var/log/asterisk/security", &["asterisk"]),
+    file("/var/log/samba/log.smbd", &["samba"]),
+    file("/var/log/mosquitto/mosquitto.log", &["mosquitto"]),
+    file("/var/log/vsftpd.log", &["vsftpd"]),
+    file("/var/log/proftpd/proftpd.log", &["proftpd"]),
+    file("/var/log/openvpn/openvpn.log", &["openvpn"]),
+    file("/var/log/named/security.log", &["named-refused"]),
+];
+
+/// Syslog on loopback, UDP and TCP: needs no root, and nobody else can reach it.
+pub(super) fn sources(settings: &mut Settings) {
+    for kind in [SourceKind::Udp, SourceKind::Tcp] {
+        let _ = settings.sources.push(Source {
+            line: 0,
+            enabled: true,
+            kind,
+            listen: Endpoint { addr: Addr::v4([127, 0, 0, 1]), port: 5514 },
+            path: Path::new(),
+            framing: Framing::Auto,
+            filters: heapless::Vec::new(),
+        });
+    }
+    settings.builtin_sources = true;
+}
+
+pub(super) fn jails(settings: &mut Settings) {
+    for (name, filter, enabled) in JAILS {
+        let mut jail = Jail::empty(Name::try_from(name).unwrap_or_default(), 0);
+        jail.filter = Name::try_from(filter).unwrap_or_default();
+        jail.enabled = enabled;
+        let _ = settings.jails.push(jail);
+    }
+}
+
+impl Settings {
+    /// One more built-in source: a log file, or with `None` the output of `logread`. Returns whether there was room.
+    pub fn add_source(&mut self, file: Option<&Candidate>) -> bool {
+        let mut source = Source {
+            line: 0,
+            enabled: true,
+            kind: if file.is_some() { SourceKind::File } else { SourceKind::Logread },
+            listen: super::NOWHERE,
+            path: Path::new(),
+            framing: Framing::Auto,
+            filters: heapless::Vec::new(),
+        };
+        if let Some(file) = file {
+            let Ok(path) = Path::try_from(file.path) else { return false };
+            source.path = path;
+            source.filters = file
+                .filters
+                .iter()
+                .filter_map(|f| Name::try_from(*f).ok())
+                .take(super::MAX_BOUND)
+                .collect();
+        }
+        self.sources.push(source).is_ok()
+    }
+}

@@ -1,0 +1,160 @@
+//! What can be wrong with a configuration, and where.
+
+use super::uci::Syntax;
+use core::fmt;
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The line is no UCI.
+    Syntax(Syntax),
+    /// An option before the first section.
+    OutsideSection,
+    /// No section of this type exists.
+    UnknownSection,
+    /// The section has no such option.
+    UnknownOption,
+    /// The section already gave this option.
+    Twice,
+    /// `list` for an option that has one value.
+    NotAList,
+    /// Not what the option takes, which is this.
+    Value(&'static str),
+    /// Outside the smallest and the largest value; durations in seconds.
+    Range(u64, u64),
+    /// Longer than this many bytes.
+    TooLong(usize),
+    /// More than this many of them.
+    TooMany(usize),
+    /// Not a section name: 1 to 31 of `a-z A-Z 0-9 _ -`.
+    BadName,
+    /// A second section with the same name, or a second global section.
+    Duplicate,
+    /// No built-in filter has this name.
+    UnknownFilter,
+    /// The filter has no such mode.
+    UnknownMode,
+    /// The section needs this option.
+    Missing(&'static str),
+    /// This option means nothing here, because of what is named.
+    Useless(&'static str),
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Problem<'a> {
+    /// The line, from 1.
+    pub line: u32,
+    /// What.
+    pub kind: Kind,
+    /// The word at fault, without control characters; empty where the whole line is.
+    pub text: &'a str,
+    /// A known word that looks like it.
+    pub hint: Option<&'a str>,
+}
+
+impl fmt::Display for Problem<'_> {
+    /// The message, without the line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.text;
+        match self.kind {
+            Kind::Syntax(Syntax::NotUtf8) => f.write_str("not UTF-8 text"),
+            Kind::Syntax(Syntax::Control) => f.write_str("a NUL or another control character"),
+            Kind::Syntax(Syntax::UnterminatedQuote) => {
+                f.write_str("a quote that does not end on this line")
+            }
+            Kind::Syntax(Syntax::TrailingBackslash) => f.write_str("a backslash at the end of the line"),
+            Kind::Syntax(Syntax::BareSeparator) => {
+                f.write_str("a '#' or ';' in a word: put the word in quotes")
+            }
+            Kind::Syntax(Syntax::UnknownKeyword) => {
+                f.write_str("a line starts with config, option, list or package")
+            }
+            Kind::Syntax(Syntax::MissingWord) => f.write_str("the line ends too early"),
+            Kind::Syntax(Syntax::ExtraWord) => {
+                f.write_str("the line goes on after its value: put the value in quotes")
+            }
+            Kind::OutsideSection => write!(f, "option '{text}' before the first section"),
+            Kind::UnknownSection => write!(f, "unknown section type '{text}'"),
+            Kind::UnknownOption => write!(f, "unknown option '{text}'"),
+            Kind::Twice => write!(f, "option '{text}' is given twice"),
+            Kind::NotAList => write!(f, "'{text}' takes one value: write option, not list"),
+            Kind::Value(expected) => write!(f, "'{text}' is not {expected}"),
+            Kind::Range(min, max) => write!(f, "'{text}' is not within {min} to {max}"),
+            Kind::TooLong(max) => write!(f, "'{text}' is longer than {max} bytes"),
+            Kind::TooMany(max) => write!(f, "more than {max} of '{text}'"),
+            Kind::BadName => write!(f, "'{text}' is not a name: 1 to 31 of a-z A-Z 0-9 _ -"),
+            Kind::Duplicate => write!(f, "a second section '{text}'"),
+            Kind::UnknownFilter => write!(f, "no built-in filter is called '{text}'"),
+            Kind::UnknownMode => write!(f, "the filter has no mode '{text}'"),
+            Kind::Missing(option) => write!(f, "'{text}' needs option {option}"),
+            Kind::Useless(why) => write!(f, "option '{text}' means nothing with {why}"),
+        }?;
+        match self.hint {
+            Some(hint) => write!(f, "; did you mean '{hint}'?"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The longest word that is compared; longer ones have no likeness.
+const LONGEST: usize = 32;
+
+/// The candidate that `word` most likely stands for: the nearest within two edits, and within a third of its length.
+pub(super) fn likeness<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .map(|c| (distance(word.as_bytes(), c.as_bytes()), c))
+        .filter(|&(d, c)| d > 0 && d <= 2 && d * 3 <= c.len().max(word.len()))
+        .min_by_key(|&(d, _)| d)
+        .map(|(_, c)| c)
+}
+
+/// Levenshtein's distance, over one row in fixed memory; `usize::MAX` for words longer than [`LONGEST`].
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    if a.len() > LONGEST || b.len() > LONGEST {
+        return usize::MAX;
+    }
+    let mut row = [0usize; LONGEST + 1];
+    for (j, cell) in row.iter_mut().enumerate() {
+        *cell = j;
+    }
+    for (i, x) in a.iter().enumerate() {
+        let (mut diagonal, mut left) = (i, i + 1);
+        if let Some(first) = row.first_mut() {
+            *first = left;
+        }
+        for (y, cell) in b.iter().zip(row.iter_mut().skip(1)) {
+            let up = *cell;
+            left = (diagonal + usize::from(x != y)).min(up + 1).min(left + 1);
+            diagonal = up;
+            *cell = left;
+        }
+    }
+    row.get(b.len()).copied().unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_words_are_hinted() {
+        let known = ["maxretry", "findtime", "bantime", "filter", "port"];
+        for (word, hint) in [
+            ("maxrety", Some("maxretry")),
+            ("max_retry", Some("maxretry")),
+            ("bantme", Some("bantime")),
+            ("filters", Some("filter")),
+            ("pt", None),
+            ("colour", None),
+            ("an option whose name is far longer than any", None),
+        ] {
+            assert_eq!(likeness(word, known.into_iter()), hint, "{word}");
+        }
+        for (a, b, d) in
+            [("", "", 0), ("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("ab", "ba", 2)]
+        {
+            assert_eq!(distance(a.as_bytes(), b.as_bytes()), d);
+        }
+    }
+}

@@ -1,0 +1,433 @@
+//! From items to settings: sections, their options, and what only the whole can show.
+
+use super::keys::{self, GLOBAL, JAIL, Key, POLICY, SOURCE};
+use super::problem::likeness;
+use super::uci::{Item, Items, Word};
+use super::{
+    Framing, Jail, Kind, Known, MAX_JAILS, MAX_SOURCES, MAX_VALUE, NOWHERE, Path, Policy, Problem,
+};
+use super::{Settings, Source, SourceKind, builtin, value};
+
+const SECTIONS: [&str; 3] = ["edgeban", "source", "jail"];
+
+/// Which section the lines belong to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Section {
+    /// None yet.
+    None,
+    /// One that is itself a problem: its options are not looked at.
+    Skipped,
+    Global,
+    Source,
+    Jail,
+}
+
+/// What is known of the section at hand.
+struct Open {
+    section: Section,
+    line: u32,
+    /// Options seen, one bit a row: of [`POLICY`] from bit 0, of the section's own table from bit 16.
+    seen: u32,
+    /// Lines of the options `filter` and `mode`, for what is checked at the section's end.
+    filter: u32,
+    mode: u32,
+}
+
+struct Reader<'r, 'k> {
+    settings: &'r mut Settings,
+    known: &'k [Known<'k>],
+    report: &'r mut dyn FnMut(Problem<'_>),
+    fine: bool,
+    global: bool,
+    open: Open,
+}
+
+type Text = heapless::String<MAX_VALUE, u8>;
+
+impl Settings {
+    /// Reads a configuration. `known` are the built-in filters; each problem goes to `report`, in the order found (by
+    /// line but for what only a section's end shows). Returns whether there was none; otherwise `self` is
+    /// [`Settings::new`] again, so that half a configuration is never used.
+    pub fn read(&mut self, text: &[u8], known: &[Known<'_>], report: &mut dyn FnMut(Problem<'_>)) -> bool {
+        self.reset();
+        let open = Open { section: Section::None, line: 0, seen: 0, filter: 0, mode: 0 };
+        let mut reader = Reader { settings: self, known, report, fine: true, global: false, open };
+        let mut items = Items::new(text);
+        while let Some((line, item)) = items.next() {
+            match item {
+                Ok(item) => reader.item(line, item),
+                Err(syntax) => {
+                    reader.problem(line, Kind::Syntax(syntax), "", None);
+                    // A section whose head cannot be read must not pass its options on to the one before. Every other
+                    // broken line leaves the section as it is, so that the rest is still checked.
+                    if items.at_section() {
+                        reader.close();
+                        reader.open.section = Section::Skipped;
+                    }
+                }
+            }
+        }
+        reader.close();
+        reader.bound();
+        let fine = reader.fine;
+        if fine {
+            self.complete()
+        } else {
+            self.clear()
+        }
+        fine
+    }
+
+    /// Fills in what the text left out.
+    fn complete(&mut self) {
+        if self.sources.is_empty() {
+            builtin::sources(self);
+        }
+        if self.jails.is_empty() {
+            builtin::jails(self);
+        }
+        let Self { global, jails, .. } = self;
+        for jail in jails.iter_mut() {
+            let defaults = builtin::filter_defaults(&jail.filter);
+            for (index, key) in POLICY.iter().enumerate().filter(|(i, _)| jail.own >> i & 1 == 0) {
+                keys::inherit(index, &mut jail.policy, &global.policy);
+                if let Some((_, text)) = defaults.iter().find(|(name, _)| *name == key.name) {
+                    keys::clear(index, &mut jail.policy);
+                    let _ = (key.set)(&mut jail.policy, text);
+                }
+            }
+        }
+    }
+
+    /// The built-in configuration: what holds without a file.
+    pub fn builtin(&mut self) {
+        self.reset();
+        self.complete();
+    }
+
+    fn clear(&mut self) {
+        // In place: a whole `Settings` moved over the stack would double what a caller must have there.
+        self.sources.clear();
+        self.jails.clear();
+        self.builtin_sources = false;
+        self.global = super::GLOBAL_DEFAULT;
+    }
+
+    fn reset(&mut self) {
+        self.clear();
+        self.global.state_dir = Path::try_from(super::STATE_DIR).unwrap_or_default();
+        self.global.control = Path::try_from(super::CONTROL).unwrap_or_default();
+    }
+}
+
+/// The row of `name`, a policy row from 0, an own row from 16.
+fn row<T>(table: &[Key<T>], name: &str) -> Option<usize> {
+    table.iter().position(|k| k.name == name)
+}
+
+impl Reader<'_, '_> {
+    fn problem(&mut self, line: u32, kind: Kind, text: &str, hint: Option<&str>) {
+        self.fine = false;
+        (self.report)(Problem { line, kind, text, hint });
+    }
+
+    fn item(&mut self, line: u32, item: Item<'_>) {
+        match item {
+            Item::Package(_) => {}
+            Item::Section { kind, name } => {
+                self.close();
+                let section = self.section(line, kind, name);
+                self.open = Open { section, line, seen: 0, filter: line, mode: line };
+            }
+            Item::Option { key, value } => self.option(line, key, value, false),
+            Item::List { key, value } => self.option(line, key, value, true),
+        }
+    }
+
+    /// The text that a word stands for.
+    fn text(&mut self, line: u32, word: Word<'_>) -> Option<Text> {
+        let mut out = Text::new();
+        for c in word.chars() {
+            if out.push(c).is_err() {
+                self.problem(line, Kind::TooLong(MAX_VALUE), "value", None);
+                return None;
+            }
+        }
+        Some(out)
+    }
+
+    fn section(&mut self, line: u32, kind: Word<'_>, name: Option<Word<'_>>) -> Section {
+        let Some(kind) = self.text(line, kind) else { return Section::Skipped };
+        let name = match name.map(|n| self.text(line, n)) {
+            None => None,
+            Some(Some(name)) => Some(name),
+            Some(None) => return Section::Skipped,
+        };
+        match kind.as_str() {
+            "edgeban" => {
+                let name = name.as_deref().unwrap_or("global");
+                if name != "global" {
+                    self.problem(line, Kind::Value("'global', the only edgeban section"), name, None);
+                    return Section::Skipped;
+                }
+                if self.global {
+                    self.problem(line, Kind::Duplicate, name, None);
+                }
+                self.global = true;
+                Section::Global
+            }
+            "source" => self.new_source(line, name.as_deref()),
+            "jail" => self.new_jail(line, name.as_deref()),
+            other => {
+                self.problem(line, Kind::UnknownSection, other, likeness(other, SECTIONS.into_iter()));
+                Section::Skipped
+            }
+        }
+    }
+
+    fn new_source(&mut self, line: u32, name: Option<&str>) -> Section {
+        if let Some(Err(kind)) = name.map(value::name) {
+            self.problem(line, kind, name.unwrap_or(""), None);
+        }
+        let source = Source {
+            line,
+            enabled: true,
+            kind: SourceKind::Stdin,
+            listen: NOWHERE,
+            path: Path::new(),
+            framing: Framing::Auto,
+            filters: heapless::Vec::new(),
+        };
+        if self.settings.sources.push(source).is_err() {
+            self.problem(line, Kind::TooMany(MAX_SOURCES), "source", None);
+            return Section::Skipped;
+        }
+        Section::Source
+    }
+
+    fn new_jail(&mut self, line: u32, name: Option<&str>) -> Section {
+        let text = name.unwrap_or("");
+        let name = match value::name(text) {
+            Ok(name) => name,
+            Err(kind) => {
+                self.problem(line, kind, text, None);
+                return Section::Skipped;
+            }
+        };
+        if self.settings.jail(&name).is_some() {
+            self.problem(line, Kind::Duplicate, &name, None);
+            return Section::Skipped;
+        }
+        if self.settings.jails.push(Jail::empty(name, line)).is_err() {
+            self.problem(line, Kind::TooMany(MAX_JAILS), "jail", None);
+            return Section::Skipped;
+        }
+        Section::Jail
+    }
+
+    fn option(&mut self, line: u32, key: Word<'_>, value: Word<'_>, list: bool) {
+        if self.open.section == Section::Skipped {
+            return;
+        }
+        let (Some(key), Some(value)) = (self.text(line, key), self.text(line, value)) else { return };
+        if self.open.section == Section::None {
+            return self.problem(line, Kind::OutsideSection, &key, None);
+        }
+        let (own, is_list) = match self.open.section {
+            Section::Global => find(&GLOBAL, &key),
+            Section::Source => find(&SOURCE, &key),
+            _ => find(&JAIL, &key),
+        };
+        let policy = if self.open.section == Section::Source { None } else { row(&POLICY, &key) };
+        let Some(bit) = own.map(|i| i + 16).or(policy) else { return self.unknown_option(line, &key) };
+        let is_list = is_list || policy.and_then(|i| POLICY.get(i)).is_some_and(|k| k.list);
+        if list && !is_list {
+            return self.problem(line, Kind::NotAList, &key, None);
+        }
+        let first = self.open.seen >> bit & 1 == 0;
+        if !first && !list {
+            return self.problem(line, Kind::Twice, &key, None);
+        }
+        self.open.seen |= 1 << bit;
+        match key.as_str() {
+            "filter" | "filter_file" => self.open.filter = line,
+            "mode" => self.open.mode = line,
+            _ => {}
+        }
+        if is_list && !list {
+            // `option port '22 80'`: UCI reads an option as a list with blanks between the values.
+            let mut values = value.split_ascii_whitespace().peekable();
+            if values.peek().is_none() {
+                self.set(line, &key, "", own, policy, first);
+            }
+            let mut first = first;
+            for value in values {
+                self.set(line, &key, value, own, policy, first);
+                first = false;
+            }
+        } else {
+            self.set(line, &key, &value, own, policy, first);
+        }
+    }
+
+    fn set(
+        &mut self,
+        line: u32,
+        key: &str,
+        text: &str,
+        own: Option<usize>,
+        policy: Option<usize>,
+        first: bool,
+    ) {
+        let Settings { global, sources, jails, .. } = &mut *self.settings;
+        let done = match (self.open.section, own) {
+            (Section::Global, Some(i)) => call(&GLOBAL, i, Some(global), text),
+            (Section::Source, Some(i)) => call(&SOURCE, i, sources.last_mut(), text),
+            (Section::Jail, Some(i)) => call(&JAIL, i, jails.last_mut(), text),
+            (section, _) => {
+                let target: Option<&mut Policy> = match section {
+                    Section::Global => Some(&mut global.policy),
+                    _ => jails.last_mut().map(|j| {
+                        j.own |= policy.map_or(0, |i| 1 << i);
+                        &mut j.policy
+                    }),
+                };
+                match (policy, target) {
+                    (Some(i), Some(target)) => {
+                        if first {
+                            keys::clear(i, target);
+                        }
+                        call(&POLICY, i, Some(target), text)
+                    }
+                    _ => Ok(()),
+                }
+            }
+        };
+        if let Err(kind) = done {
+            let text = if matches!(kind, Kind::TooMany(_) | Kind::Useless(_)) { key } else { text };
+            self.problem(line, kind, text, None);
+        }
+    }
+
+    fn unknown_option(&mut self, line: u32, key: &str) {
+        let policy = POLICY.iter().map(|k| k.name);
+        let hint = match self.open.section {
+            Section::Global => likeness(key, GLOBAL.iter().map(|k| k.name).chain(policy)),
+            Section::Source => likeness(key, SOURCE.iter().map(|k| k.name)),
+            _ => likeness(key, JAIL.iter().map(|k| k.name).chain(policy)),
+        };
+        self.problem(line, Kind::UnknownOption, key, hint);
+    }
+
+    fn has(&self, own: Option<usize>) -> bool {
+        own.is_some_and(|i| self.open.seen >> (i + 16) & 1 == 1)
+    }
+
+    /// The section at hand ends: what it lacks.
+    fn close(&mut self) {
+        match self.open.section {
+            Section::Source => self.close_source(),
+            Section::Jail => self.close_jail(),
+            _ => {}
+        }
+    }
+
+    fn close_source(&mut self) {
+        let line = self.open.line;
+        if !self.has(row(&SOURCE, "kind")) {
+            return self.problem(line, Kind::Missing("kind"), "source", None);
+        }
+        let Some(source) = self.settings.sources.last() else { return };
+        let kind = source.kind;
+        let (needs, takes): (&str, &[&str]) = match kind {
+            SourceKind::Udp => ("listen", &["listen"]),
+            SourceKind::Tcp => ("listen", &["listen", "framing"]),
+            SourceKind::Unix | SourceKind::File => ("path", &["path"]),
+            SourceKind::Logread => ("", &["path"]),
+            SourceKind::Stdin => ("", &["framing"]),
+        };
+        for option in ["listen", "path", "framing"] {
+            let has = self.has(row(&SOURCE, option));
+            if option == needs && !has {
+                self.problem(
+                    line,
+                    Kind::Missing(if needs == "path" { "path" } else { "listen" }),
+                    kind.name(),
+                    None,
+                );
+            } else if has && !takes.contains(&option) {
+                self.problem(line, Kind::Useless(kind.name()), option, None);
+            }
+        }
+    }
+
+    /// Sources name filters, or jails for the filters of their files; a jail may come after its source.
+    fn bound(&mut self) {
+        let (settings, known) = (&*self.settings, self.known);
+        for source in &settings.sources {
+            for name in &source.filters {
+                if !known.iter().any(|k| k.name == name.as_str()) && settings.jail(name).is_none() {
+                    let hint = likeness(name, known.iter().map(|k| k.name));
+                    self.fine = false;
+                    (self.report)(Problem {
+                        line: source.line,
+                        kind: Kind::UnknownFilter,
+                        text: name,
+                        hint,
+                    });
+                }
+            }
+        }
+    }
+
+    fn close_jail(&mut self) {
+        let (line, known) = (self.open.line, self.known);
+        let (has_filter, has_file) = (self.has(row(&JAIL, "filter")), self.has(row(&JAIL, "filter_file")));
+        let Some(jail) = self.settings.jails.last_mut() else { return };
+        let name = jail.name.clone();
+        if has_file {
+            if has_filter {
+                self.problem(self.open.filter, Kind::Useless("filter_file"), "filter", None);
+            }
+            return;
+        }
+        if !has_filter {
+            let named = known.iter().find(|k| k.name.bytes().map(dash).eq(name.bytes().map(dash)));
+            match named.and_then(|k| super::Name::try_from(k.name).ok()) {
+                Some(filter) => jail.filter = filter,
+                None => return self.problem(line, Kind::Missing("filter"), &name, None),
+            }
+        }
+        let (filter, mode) = (jail.filter.clone(), jail.mode.clone());
+        if filter.is_empty() {
+            return; // its value was a problem already
+        }
+        match known.iter().find(|k| k.name == filter.as_str()) {
+            None => {
+                let hint = likeness(&filter, known.iter().map(|k| k.name));
+                self.problem(self.open.filter, Kind::UnknownFilter, &filter, hint);
+            }
+            Some(k) if mode != "normal" && !k.modes.contains(&mode.as_str()) => {
+                let hint = likeness(&mode, k.modes.iter().copied());
+                self.problem(self.open.mode, Kind::UnknownMode, &mode, hint);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+fn dash(b: u8) -> u8 {
+    if b == b'_' { b'-' } else { b }
+}
+
+fn find<T>(table: &[Key<T>], name: &str) -> (Option<usize>, bool) {
+    let at = row(table, name);
+    (at, at.and_then(|i| table.get(i)).is_some_and(|k| k.list))
+}
+
+fn call<T>(table: &[Key<T>], row: usize, target: Option<&mut T>, text: &str) -> Result<(), Kind> {
+    match (table.get(row), target) {
+        (Some(key), Some(target)) => (key.set)(target, text),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,176 @@
+//! Words to commands.
+
+use super::{Done, Failure, check, client, filters, replay, run, test};
+use lexopt::prelude::*;
+use std::format;
+use std::path::PathBuf;
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+const HELP: &str = "\
+edgeban finds attackers in log streams and drops their packets.
+
+Usage: edgeban COMMAND [OPTIONS]
+
+The daemon:
+  run     [-c FILE] [--dry-run]            in the foreground; --dry-run decides and drops nothing
+  check   [-c FILE]                        validate the configuration, say file:line
+Talking to it:
+  status  [JAIL] [--json]                  counters, tables and their fill, sources, sinks
+  bans    [--json]                         address, jail, since, until, how often before
+  ban     ADDR[/LEN] [--jail J] [--for 1h] drop an address or prefix; without --for until unbanned
+  unban   ADDR[/LEN] | --all               let it in again
+  attempt ADDR --jail J                    count one failure
+  reload                                   read the configuration again
+Without it:
+  filters [NAME]                           the built-in filters, their modes and rules
+  test    [--filter NAME | --filter-file F | --rule R] [--set mode=M]... [--json] [FILE|-]
+                                           what the filters say of each line
+  replay  [-c FILE] [--json] FILE...       who would have been banned, when, by which lines
+
+Common options:
+  -c, --config FILE   configuration (default: /etc/config/edgeban or /etc/edgeban/edgeban.conf)
+  -s, --socket PATH   control socket (default: the configuration's, /run/edgeban.sock)
+  -h, --help          this help
+  -V, --version       version
+
+Exit codes: 0 fine, 1 ran but found an error in the input or was refused, 2 usage.
+See edgeban(8) and edgeban.conf(5).
+";
+
+/// The options that any command may have.
+#[derive(Default)]
+pub(super) struct Options {
+    pub config: Option<PathBuf>,
+    pub socket: Option<PathBuf>,
+    pub json: bool,
+    pub dry_run: bool,
+    pub all: bool,
+    pub jail: Option<String>,
+    pub time: Option<String>,
+    pub filter: Option<String>,
+    pub filter_file: Option<PathBuf>,
+    pub rule: Option<String>,
+    pub mode: Option<String>,
+    /// What is no option.
+    pub words: Vec<PathBuf>,
+}
+
+impl Options {
+    /// The only word, or usage.
+    pub(super) fn one(&self, what: &str) -> Result<String, Failure> {
+        match self.words.as_slice() {
+            [word] => Ok(word.to_string_lossy().into_owned()),
+            [] => Err(Failure::Usage(format!("{what} is missing"))),
+            [_, more, ..] => Err(Failure::Usage(format!("unexpected '{}'", more.display()))),
+        }
+    }
+
+    fn none(&self) -> Done {
+        match self.words.first() {
+            None => Ok(()),
+            Some(word) => Err(Failure::Usage(format!("unexpected '{}'", word.display()))),
+        }
+    }
+}
+
+/// Which options each command takes, beside its words.
+const COMMANDS: [(&str, &str); 12] = [
+    ("run", "config dry-run socket"),
+    ("check", "config"),
+    ("status", "json config socket"),
+    ("bans", "json config socket"),
+    ("ban", "jail for config socket json"),
+    ("unban", "all config socket json"),
+    ("attempt", "jail config socket json"),
+    ("reload", "config socket json"),
+    ("filters", "json"),
+    ("test", "filter filter-file rule set json"),
+    ("replay", "config json"),
+    ("version", ""),
+];
+
+fn usage(error: lexopt::Error) -> Failure {
+    Failure::Usage(error.to_string())
+}
+
+pub(super) fn dispatch() -> Done {
+    let mut parser = lexopt::Parser::from_env();
+    let mut command: Option<(&str, &str)> = None;
+    let mut options = Options::default();
+    while let Some(arg) = parser.next().map_err(usage)? {
+        let name = match arg {
+            Short('h') | Long("help") => {
+                std::print!("{HELP}");
+                return Ok(());
+            }
+            Short('V') | Long("version") => {
+                std::println!("edgeban {}", env!("CARGO_PKG_VERSION"));
+                return Ok(());
+            }
+            Value(word) if command.is_none() => {
+                let word = word.to_string_lossy();
+                if word == "help" {
+                    std::print!("{HELP}");
+                    return Ok(());
+                }
+                let known = COMMANDS.iter().find(|(name, _)| *name == word);
+                command = Some(*known.ok_or_else(|| Failure::Usage(format!("unknown command '{word}'")))?);
+                continue;
+            }
+            Value(word) => {
+                options.words.push(word.into());
+                continue;
+            }
+            Short('c') => "config",
+            Short('s') => "socket",
+            Long(name) => match OPTIONS.iter().find(|known| **known == name) {
+                Some(known) => known,
+                None => return Err(Failure::Usage(format!("unknown option '--{name}'"))),
+            },
+            Short(other) => return Err(Failure::Usage(format!("unknown option '-{other}'"))),
+        };
+        let Some((word, takes)) = command else {
+            return Err(Failure::Usage(format!("'--{name}' before the command")));
+        };
+        if !takes.split(' ').any(|option| option == name) {
+            return Err(Failure::Usage(format!("'{word}' takes no '--{name}'")));
+        }
+        let mut text = |parser: &mut lexopt::Parser| parser.value().map_err(usage)?.string().map_err(usage);
+        match name {
+            "json" => options.json = true,
+            "dry-run" => options.dry_run = true,
+            "all" => options.all = true,
+            "config" => options.config = Some(parser.value().map_err(usage)?.into()),
+            "socket" => options.socket = Some(parser.value().map_err(usage)?.into()),
+            "filter-file" => options.filter_file = Some(parser.value().map_err(usage)?.into()),
+            "jail" => options.jail = Some(text(&mut parser)?),
+            "for" => options.time = Some(text(&mut parser)?),
+            "filter" => options.filter = Some(text(&mut parser)?),
+            "rule" => options.rule = Some(text(&mut parser)?),
+            _ => {
+                let set = text(&mut parser)?;
+                let Some(mode) = set.strip_prefix("mode=") else {
+                    return Err(Failure::Usage(format!("'--set {set}': the only setting is mode=M")));
+                };
+                options.mode = Some(mode.to_string());
+            }
+        }
+    }
+    let Some((command, _)) = command else { return Err(Failure::Usage("no command".to_string())) };
+    match command {
+        "run" => options.none().and_then(|()| run::run(&options)),
+        "check" => options.none().and_then(|()| check::run(&options)),
+        "filters" => filters::run(&options),
+        "test" => test::run(&options),
+        "replay" => replay::run(&options),
+        "version" => {
+            std::println!("edgeban {}", env!("CARGO_PKG_VERSION"));
+            Ok(())
+        }
+        _ => client::run(command, &options),
+    }
+}
+
+const OPTIONS: [&str; 11] =
+    ["json", "dry-run", "all", "config", "socket", "filter-file", "jail", "for", "filter", "rule", "set"];

@@ -1,0 +1,44 @@
+//! The command line: words to what they ask for.
+//!
+//! Exit codes: 0 fine, 1 it ran and found an error in its input or was refused, 2 usage. Errors go to stderr with
+//! their place; output is plain text, or with `--json` one JSON object a line.
+
+mod args;
+mod check;
+mod client;
+mod filters;
+mod output;
+mod replay;
+mod run;
+mod test;
+
+use std::process::ExitCode;
+
+/// How a command failed.
+pub(super) enum Failure {
+    /// The words make no sense: exit code 2.
+    Usage(std::string::String),
+    /// It ran and found something wrong, which was said already: exit code 1.
+    Found,
+    /// It could not run: exit code 1 and this message.
+    Error(std::string::String),
+}
+
+/// What a command returns.
+pub(super) type Done = Result<(), Failure>;
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    match args::dispatch() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(why)) => {
+            std::eprintln!("edgeban: {why}\nTry 'edgeban --help'.");
+            ExitCode::from(2)
+        }
+        Err(Failure::Found) => ExitCode::from(1),
+        Err(Failure::Error(why)) => {
+            std::eprintln!("edgeban: {why}");
+            ExitCode::from(1)
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! `edgeban test`: what the filters say of each line.
+
+use super::args::Options;
+use super::lines::Lines;
+use super::output::Out;
+use super::{Done, Failure};
+use crate::addr::Addr;
+use crate::control::json::Writer;
+use crate::filter::Filter;
+use crate::host::arena::Arena;
+use crate::host::{clock, load, memory};
+use crate::matcher::{Active, AppSlot, Hit, Matcher, Source, Tally, Verdict};
+use crate::rules;
+use crate::session::Event;
+use crate::syslog::{self, Message, Parsed};
+use crate::time::civil::Calendar;
+use crate::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::format;
+use std::io::Read;
+use std::string::{String, ToString};
+use std::vec;
+use std::vec::Vec;
+
+/// As the daemon's default.
+const MAX_LINE: usize = 8192;
+
+/// A failure that a line completed.
+struct Completed {
+    ip: Addr,
+    user: Option<Vec<u8>>,
+    attempts: u32,
+}
+
+pub(super) fn run(options: &Options) -> Done {
+    let mut arena = Arena::default();
+    let filters = chosen(options, &mut arena)?;
+    let mode = options.mode.as_deref().unwrap_or("normal");
+    let mut active = Vec::new();
+    for filter in &filters {
+        // With all filters on, a mode is for those that have it.
+        let bit = filter.mode(mode).or(if filters.len() > 1 { Some(1) } else { None });
+        let Some(bit) = bit else {
+            return Err(Failure::Usage(format!("filter {} has no mode {mode}", filter.name)));
+        };
+        active.push(Active { filter: *filter, mode: bit });
+    }
+    if filters.len() > 1 && mode != "normal" && filters.iter().all(|f| f.mode(mode).is_none()) {
+        return Err(Failure::Usage(format!("no filter has a mode {mode}")));
+    }
+    let mut slots = vec![AppSlot::EMPTY; 256];
+    let Some(matcher) = Matcher::new(&active, &mut slots) else {
+        return Err(Failure::Error("the filter names too many programs".to_string()));
+    };
+    // Lines without a header are for the filter that was asked for, whatever it reads otherwise.
+    let among = if filters.len() == 1 { 1 } else { u32::MAX };
+    let path = match options.words.as_slice() {
+        [] => None,
+        [path] if path.as_os_str() == "-" => None,
+        [path] => Some(path),
+        [_, more, ..] => return Err(Failure::Usage(format!("unexpected '{}'", more.display()))),
+    };
+    let input: std::boxed::Box<dyn Read> = match path {
+        None => std::boxed::Box::new(std::io::stdin()),
+        Some(path) => {
+            let open = std::fs::File::open(path);
+            std::boxed::Box::new(open.map_err(|e| Failure::Error(format!("{}: {e}", path.display())))?)
+        }
+    };
+    let mut lines = Lines::new(input, MAX_LINE);
+    let mut tester = Tester { matcher, among, json: options.json, out: Out::new(), counts: BTreeMap::new() };
+    let mut memory = memory::Matching::new(MAX_LINE);
+    let mut session_memory = memory::SessionMemory::new(1024);
+    let mut sessions = session_memory.lend([0; 16], Duration::from_secs(600));
+    loop {
+        let next = lines.next().map_err(|e| Failure::Error(format!("input: {e}")))?;
+        let Some((number, line)) = next else { break };
+        tester.line(number, line, &mut memory, &mut sessions);
+    }
+    tester.finish()
+}
+
+/// The filters to test.
+fn chosen(options: &Options, arena: &mut Arena) -> Result<Vec<Filter<'static>>, Failure> {
+    let given = [options.filter.is_some(), options.filter_file.is_some(), options.rule.is_some()];
+    if given.iter().filter(|g| **g).count() > 1 {
+        return Err(Failure::Usage("--filter, --filter-file and --rule exclude each other".to_string()));
+    }
+    let mut compile = |text: &str, place: &str| {
+        load::compile_text(text, arena).map(|filter| vec![filter]).map_err(|errors| {
+            for error in errors {
+                std::eprintln!("{place}:{error}");
+            }
+            Failure::Found
+        })
+    };
+    if let Some(name) = &options.filter {
+        let filter = rules::find(name)
+            .ok_or_else(|| Failure::Usage(format!("no filter {name}; 'edgeban filters' lists them")))?;
+        return Ok(vec![*filter]);
+    }
+    if let Some(path) = &options.filter_file {
+        let text =
+            std::fs::read_to_string(path).map_err(|e| Failure::Error(format!("{}: {e}", path.display())))?;
+        return compile(&text, &path.display().to_string());
+    }
+    if let Some(rule) = &options.rule {
+        let first = rule.split([' ', '@']).next().unwrap_or("");
+        let verdict = if ["fail", "help", "gain", "ignore"].contains(&first) { "" } else { "fail " };
+        // The rule is the third line and its verdict may be ours: the column is the rule's own.
+        return compile(&format!("filter rule\napp *\n{verdict}{rule}\nkind raw"), "--rule");
+    }
+    Ok(rules::ALL.iter().map(|filter| **filter).collect())
+}
+
+struct Tester<'a> {
+    matcher: Matcher<'a>,
+    among: u32,
+    json: bool,
+    out: Out,
+    /// Lines a rule, or a verdict without one.
+    counts: BTreeMap<String, u64>,
+}
+
+impl Tester<'_> {
+    fn line(
+        &mut self,
+        number: u64,
+        line: Option<&[u8]>,
+        memory: &mut memory::Matching,
+        sessions: &mut crate::session::Sessions<'_>,
+    ) {
+        let Some(line) = line else { return self.report(number, "overlong", None, &[], b"") };
+        if line.is_empty() {
+            return;
+        }
+        let Parsed::Message(message) = syslog::parse(line) else {
+            return self.report(number, "none", None, &[], line);
+        };
+        let mut tally = Tally::default();
+        let mut found: Option<Hit<'_>> = None;
+        let mut completed = Vec::new();
+        let mut scratch = memory.lend();
+        self.matcher.each(&message, self.among, &mut scratch, &mut tally, &mut |hit| {
+            if found.is_none() {
+                found = Some(hit);
+                // A test has no clock; sessions last as long as the input.
+                let now = Instant::ZERO;
+                sessions.feed(&hit, message.pid, message.host, message.times, now, &mut |event| {
+                    if let Event::Failure(f) = event {
+                        let user = f.user.map(<[u8]>::to_vec);
+                        completed.push(Completed { ip: f.ip, user, attempts: f.attempts });
+                    }
+                });
+            }
+        });
+        let mut gave_up = 0;
+        tally.each(|_, n| gave_up += n);
+        let verdict = match found {
+            Some(hit) => match hit.verdict {
+                Verdict::Fail => "fail",
+                Verdict::Help => "help",
+                Verdict::Gain => "gain",
+                Verdict::Ignore => "ignore",
+            },
+            None if gave_up > 0 => "refused",
+            None => "none",
+        };
+        self.report(number, verdict, found.map(|hit| (message, hit)), &completed, line);
+    }
+
+    fn report(
+        &mut self,
+        number: u64,
+        verdict: &str,
+        found: Option<(Message<'_>, Hit<'_>)>,
+        failures: &[Completed],
+        line: &[u8],
+    ) {
+        let rule = found.map(|(_, hit)| {
+            let name = self.matcher.active().get(usize::from(hit.filter)).map_or("", |a| a.filter.name);
+            format!("{name}:{}", hit.rule)
+        });
+        let label = rule.as_ref().map_or(verdict.to_string(), |rule| format!("{verdict:<6} {rule}"));
+        *self.counts.entry(label).or_default() += 1;
+        if self.json {
+            let out = &mut self.out;
+            let mut bytes = |b: &[u8]| out.bytes(b);
+            json(&mut Writer::new(&mut bytes), number, verdict, rule.as_deref(), found, failures);
+            return;
+        }
+        if verdict == "none" {
+            return;
+        }
+        let rule = rule.as_deref().unwrap_or("-");
+        let text = String::from_utf8_lossy(line);
+        let text: String = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        self.out.line(format_args!("{number:>6}  {verdict:<8} {rule:<22} {text}"));
+        for failure in failures {
+            let Completed { ip, user, attempts } = failure;
+            let user = user.as_deref().map_or(String::new(), |u| format!(" user {}", u.escape_ascii()));
+            self.out.line(format_args!("{:>6}  = {attempts} x {ip}{user}", ""));
+        }
+    }
+
+    fn finish(mut self) -> Done {
+        if !self.json {
+            self.out.line(format_args!("\n{:>8}  VERDICT RULE", "LINES"));
+            for (label, count) in &self.counts {
+                self.out.line(format_args!("{count:>8}  {label}"));
+            }
+        }
+        self.out.done()
+    }
+}
+
+/// One line of `test --json`.
+fn json(
+    w: &mut Writer<'_>,
+    number: u64,
+    verdict: &str,
+    rule: Option<&str>,
+    found: Option<(Message<'_>, Hit<'_>)>,
+    failures: &[Completed],
+) {
+    let hit = found.map(|(_, hit)| hit);
+    let (ip, host) = match hit.map(|hit| hit.source) {
+        Some(Source::Ip(ip)) => (Some(ip), None),
+        Some(Source::Host(host)) => (None, Some(host)),
+        _ => (None, None),
+    };
+    let zone = clock::Local::new();
+    let rule_of_zone = |civil: &_| zone.east(civil);
+    let calendar = Calendar::new(clock::wall(), &rule_of_zone);
+    let time = found.and_then(|(m, _)| m.stamp?.read()?.epoch_ms(&calendar)).map(|ms| ms.div_euclid(1000));
+    let session = found.and_then(|(message, hit)| {
+        let id = hit.sess.filter(|s| !s.is_empty()).unwrap_or(message.pid);
+        (!id.is_empty()).then(|| [message.app, b"/", id].concat())
+    });
+    w.object().key("line").u64(number).key("verdict").str(verdict.as_bytes());
+    w.key("rule").option(rule, |w, rule| {
+        w.str(rule.as_bytes());
+    });
+    w.key("ip").option(ip, |w, ip| {
+        w.str(ip.write().as_bytes());
+    });
+    for (key, value) in [("host", host), ("user", hit.and_then(|hit| hit.user))] {
+        w.key(key).option(value, |w, bytes| {
+            w.str(bytes);
+        });
+    }
+    w.key("port").option(hit.and_then(|hit| hit.port), |w, port| {
+        w.u64(u64::from(port));
+    });
+    w.key("time").option(time, |w, time| {
+        w.i64(time);
+    });
+    w.key("session").option(session, |w, session| {
+        w.str(&session);
+    });
+    w.key("failures").array();
+    for failure in failures {
+        w.object().key("ip").str(failure.ip.write().as_bytes()).key("user");
+        w.option(failure.user.as_deref(), |w, user| {
+            w.str(user);
+        });
+        w.key("attempts").u64(u64::from(failure.attempts)).end_object();
+    }
+    w.end_array().end_object().newline();
+}

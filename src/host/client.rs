@@ -1,0 +1,164 @@
+//! The client side of the control socket: one request, its reply, and what the exit code says.
+
+use super::human;
+use super::value::Value;
+use crate::control::Request;
+use core::fmt;
+use core::time::Duration;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+/// The longest silence of a daemon that is taken for work.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest line of a reply in bytes.
+const LONGEST: u64 = 1 << 20;
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum Error {
+    /// Nothing listens there.
+    NotRunning(PathBuf),
+    /// The socket is another user's.
+    Denied(PathBuf),
+    /// The daemon closed the connection, or was silent, before its reply was whole.
+    Cut,
+    /// The reply is not the protocol's.
+    Garbled,
+    /// Anything else.
+    Io(io::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotRunning(path) => {
+                write!(f, "edgeban is not running (nothing listens on {})", path.display())
+            }
+            Self::Denied(path) => write!(f, "not permitted to talk to {}: try as root", path.display()),
+            Self::Cut => f.write_str("edgeban ended the connection before its reply was whole"),
+            Self::Garbled => f.write_str("the reply is not one of edgeban's"),
+            Self::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Self::Cut,
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Self::Cut,
+            _ => Self::Io(error),
+        }
+    }
+}
+
+/// Sends a request and hands each line of the reply to `each`, without its end. The last one has `ok`.
+pub fn ask(
+    socket: &Path,
+    request: &Request<'_>,
+    each: &mut dyn FnMut(&str) -> io::Result<()>,
+) -> Result<(), Error> {
+    let mut stream = UnixStream::connect(socket).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Error::NotRunning(socket.into()),
+        io::ErrorKind::PermissionDenied => Error::Denied(socket.into()),
+        _ => Error::Io(error),
+    })?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut text = Vec::new();
+    request.write(&mut |piece| text.extend_from_slice(piece));
+    stream.write_all(&text)?;
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    loop {
+        line.clear();
+        match reader.by_ref().take(LONGEST).read_line(&mut line) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(Error::Garbled),
+            Err(error) => return Err(error.into()),
+            Ok(_) if !line.ends_with('\n') => return Err(Error::Cut),
+            Ok(_) => {}
+        }
+        each(line.trim_end()).map_err(Error::Io)?;
+        // Every last line, and no other, starts so.
+        if line.starts_with("{\"ok\":") {
+            return Ok(());
+        }
+    }
+}
+
+/// Asks and prints: the reply's own lines for `json`, else tables. `now` is in seconds since 1970. Returns the exit
+/// code: 0 done, 1 refused, failed or not running (said on `err`).
+pub fn run(
+    socket: &Path,
+    request: &Request<'_>,
+    json: bool,
+    now: i64,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> u8 {
+    match show(socket, request, json, now, out) {
+        Ok(None) => 0,
+        Ok(Some(refusal)) => {
+            let _ = writeln!(err, "edgeban: {}", human::plain(&refusal));
+            1
+        }
+        // `edgeban bans | head` is no failure.
+        Err(Error::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+        Err(error) => {
+            let _ = writeln!(err, "edgeban: {error}");
+            1
+        }
+    }
+}
+
+/// What the daemon refused, if it did.
+fn show(
+    socket: &Path,
+    request: &Request<'_>,
+    json: bool,
+    now: i64,
+    out: &mut dyn Write,
+) -> Result<Option<String>, Error> {
+    let (mut rows, mut last) = (Vec::new(), String::new());
+    ask(socket, request, &mut |line| {
+        if json {
+            writeln!(out, "{line}")?;
+        } else if !line.starts_with("{\"ok\":") {
+            rows.push(line.to_string());
+        }
+        last = line.to_string();
+        Ok(())
+    })?;
+    let last = Value::parse(&last).ok_or(Error::Garbled)?;
+    if !last.get("ok").is_some_and(Value::is_true) {
+        return Ok(Some(last.get("error").map(Value::text).unwrap_or("refused").to_string()));
+    }
+    if json {
+        out.flush().map_err(Error::Io)?;
+        return Ok(None);
+    }
+    let count = last.get("count").and_then(Value::number).unwrap_or(0);
+    match request {
+        Request::Bans => {
+            let bans: Option<Vec<Value>> = rows.iter().map(|row| Value::parse(row)).collect();
+            human::bans(out, &bans.ok_or(Error::Garbled)?, now)
+        }
+        Request::Status { .. } => human::status(out, &last),
+        Request::Version => {
+            writeln!(out, "edgeban {}", human::plain(last.get("version").map_or("", Value::text)))
+        }
+        Request::Ban { target, .. } => writeln!(out, "Banned {target}."),
+        Request::Unban { .. } | Request::UnbanAll if count == 0 => {
+            writeln!(out, "Nothing was banned there.")
+        }
+        Request::Unban { .. } | Request::UnbanAll => writeln!(out, "Lifted {count}."),
+        Request::Attempt { ip, jail } => writeln!(out, "Counted a failure of {ip} in {jail}."),
+        Request::Reload => writeln!(out, "Loaded the configuration."),
+    }
+    .and_then(|()| out.flush())
+    .map_err(Error::Io)?;
+    Ok(None)
+}

@@ -1,0 +1,212 @@
+//! Settings to [`Rules`]: filters found or compiled, jails in their places, port sets numbered.
+//!
+//! In: checked [`Settings`] and what was loaded before. Out: a [`Loaded`] that owns everything its rules name, or
+//! every reason why not, each with its file and line. Nothing of the running engine changes before the caller swaps.
+//!
+//! A jail keeps its place over reloads, found by its name, since the engine's counts and bans know it by number; one
+//! that is gone stays, disabled, as long as there is room. Port sets keep their numbers for the same reason.
+
+use super::arena::Arena;
+use crate::addr::Prefix;
+use crate::blocklist::Scope;
+use crate::config::{self, MAX_JAILS, Ports, Settings};
+use crate::engine::{Jail, Rules};
+use crate::filter::{Filter, Kind, Rule, Set, Space, compile};
+use crate::jail::{self, Allow, Policy, Why};
+use crate::matcher::{Active, AppSlot, Matcher};
+use crate::rules;
+use std::boxed::Box;
+use std::format;
+use std::string::{String, ToString};
+use std::vec;
+use std::vec::Vec;
+
+/// Slots of the index over program names: twice what all built-in filters together name, and room for own ones.
+const APP_SLOTS: usize = 256;
+
+/// A configuration in use.
+pub struct Loaded {
+    // Before `arena`, which owns what it borrows.
+    rules: Rules<'static>,
+    /// The settings it came from.
+    pub settings: Box<Settings>,
+    /// The port sets: scope n is the n-th, from 1.
+    pub scopes: Vec<Vec<u16>>,
+    _arena: Arena,
+}
+
+impl Loaded {
+    /// The rules, for as long as this is kept.
+    pub fn rules(&self) -> &Rules<'_> {
+        &self.rules
+    }
+
+    /// Builds the rules of `settings`. `own` are this host's addresses and gateways, and why they are exempt. `before` is what is in use now.
+    pub fn new(settings: Box<Settings>, own: &[(Prefix, Why)], before: Option<&Self>) -> Result<Self, Vec<String>> {
+        let mut errors = Vec::new();
+        let mut arena = Arena::default();
+        let mut scopes = before.map_or_else(Vec::new, |b| b.scopes.clone());
+        let places = places(&settings, before.map(|b| b.rules.jails));
+        let count = places.iter().map(|p| p + 1).max().unwrap_or(0).max(before.map_or(0, |b| b.rules.jails.len()));
+        let mut active = Vec::new();
+        let mut jails: Vec<Jail<'static>> = Vec::new();
+        for place in 0..count.min(MAX_JAILS) {
+            let setting = places.iter().position(|p| *p == place).and_then(|at| settings.jails.get(at));
+            let old = before.and_then(|b| b.rules.jails.get(place));
+            let name: &'static str =
+                arena.keep_str(setting.map_or(old.map_or("", |j| j.name), |jail| jail.name.as_str()));
+            let filter = match setting.filter(|jail| jail.enabled) {
+                Some(jail) => filter(jail, &mut arena).unwrap_or_else(|mut found| {
+                    errors.append(&mut found);
+                    NO_FILTER
+                }),
+                None => NO_FILTER,
+            };
+            let mode = setting.map_or("normal", |jail| jail.mode.as_str());
+            let bit = filter.mode(mode).unwrap_or_else(|| {
+                let line = setting.map_or(0, |jail| jail.line);
+                errors.push(format!("{line}: jail {name}: filter {} has no mode {mode}", filter.name));
+                1
+            });
+            active.push(Active { filter, mode: bit });
+            jails.push(match setting {
+                Some(jail) => Jail {
+                    name,
+                    enabled: jail.enabled,
+                    policy: policy(&jail.policy),
+                    scope: scope(&jail.ports, &mut scopes).unwrap_or_else(|| {
+                        errors.push(format!("{}: jail {name}: too many different sets of ports", jail.line));
+                        0
+                    }),
+                    recidive: jail.filter == "recidive" && jail.filter_file.is_empty(),
+                    allow: allow(&jail.allow, &[], &mut arena),
+                },
+                None => Jail {
+                    name,
+                    enabled: false,
+                    policy: old.map_or(Policy::DEFAULT, |j| j.policy.clone()),
+                    scope: old.map_or(0, |j| j.scope),
+                    recidive: false,
+                    allow: allow(&[], &[], &mut arena),
+                },
+            });
+        }
+        let active = arena.keep_slice(active);
+        let slots = arena.keep_slice(vec![AppSlot::EMPTY; APP_SLOTS]);
+        let matcher = Matcher::new(active, slots);
+        if matcher.is_none() {
+            errors.push("0: the filters name too many programs".to_string());
+        }
+        match matcher {
+            Some(matcher) if errors.is_empty() => {
+                let allow = allow(&settings.global.allow, own, &mut arena);
+                let rules = Rules { matcher, jails: arena.keep_slice(jails), allow };
+                Ok(Self { rules, settings, scopes, _arena: arena })
+            }
+            _ => Err(errors),
+        }
+    }
+}
+
+const NO_FILTER: Filter<'static> = Filter {
+    name: "",
+    apps: "",
+    modes: [""; 7],
+    kind: Kind::Syslog,
+    strip: None,
+    code: &[],
+    sets: &[],
+    rules: &[],
+};
+
+/// Where each jail of `settings` goes among `old`.
+fn places(settings: &Settings, old: Option<&[Jail<'_>]>) -> Vec<usize> {
+    let old = old.unwrap_or(&[]);
+    let mut places: Vec<Option<usize>> =
+        settings.jails.iter().map(|jail| old.iter().position(|j| j.name == jail.name.as_str())).collect();
+    let mut next = old.len();
+    for at in 0..places.len() {
+        if places.get(at) == Some(&None) {
+            // New ones go behind; once all places are taken, into those of jails that are gone.
+            let gone = (0..MAX_JAILS).find(|p| !places.contains(&Some(*p)));
+            let place = if next < MAX_JAILS { next } else { gone.unwrap_or(0) };
+            next += 1;
+            if let Some(slot) = places.get_mut(at) {
+                *slot = Some(place);
+            }
+        }
+    }
+    places.into_iter().map(|p| p.unwrap_or(0)).collect()
+}
+
+fn filter(jail: &config::Jail, arena: &mut Arena) -> Result<Filter<'static>, Vec<String>> {
+    let unknown = || vec![format!("{}: jail {}: no filter {}", jail.line, jail.name, jail.filter)];
+    if jail.filter_file.is_empty() {
+        return rules::find(&jail.filter).copied().ok_or_else(unknown);
+    }
+    let text = std::fs::read_to_string(jail.filter_file.as_str())
+        .map_err(|e| vec![format!("{}: jail {}: {}: {e}", jail.line, jail.name, jail.filter_file)])?;
+    compile_text(&text, arena).map_err(|errors| {
+        errors.into_iter().map(|error| format!("{}:{error}", jail.filter_file)).collect()
+    })
+}
+
+/// Compiles a filter's text into memory of `arena`; otherwise every error as `line:column: message`.
+pub fn compile_text(text: &str, arena: &mut Arena) -> Result<Filter<'static>, Vec<String>> {
+    let mut errors = Vec::new();
+    let (mut code, mut sets, mut rules) = (vec![0; 0xffff], vec![Set::NONE; 254], vec![Rule::EMPTY; 1000]);
+    let space = Space { code: &mut code, sets: &mut sets, rules: &mut rules };
+    let Some(filter) = compile(text, space, &mut |error| errors.push(error.to_string())) else {
+        return Err(errors);
+    };
+    Ok(Filter {
+        name: arena.keep_str(filter.name),
+        apps: arena.keep_str(filter.apps),
+        modes: filter.modes.map(|mode| -> &'static str { arena.keep_str(mode) }),
+        kind: filter.kind,
+        strip: filter.strip,
+        code: arena.keep_slice(filter.code.to_vec()),
+        sets: arena.keep_slice(filter.sets.to_vec()),
+        rules: arena.keep_slice(filter.rules.to_vec()),
+    })
+}
+
+fn policy(from: &config::Policy) -> Policy {
+    Policy {
+        maxretry: from.maxretry,
+        findtime: from.findtime,
+        bantime: from.bantime,
+        multipliers: from.multipliers.iter().map(|&m| u32::from(m)).collect(),
+        maxtime: from.maxtime,
+        rndtime: from.rndtime,
+        decay: from.decay,
+        v4: from.ipv4_prefix,
+        v6: from.ipv6_prefix,
+        ignoreself: from.ignoreself,
+    }
+}
+
+/// The number of a set of ports, new if it must be; 0 for every port. `None` where 63 are in use.
+fn scope(ports: &[Ports], scopes: &mut Vec<Vec<u16>>) -> Option<Scope> {
+    if ports.is_empty() {
+        return Some(0);
+    }
+    let mut all: Vec<u16> = ports.iter().flat_map(|p| p.first..=p.last).collect();
+    all.sort_unstable();
+    all.dedup();
+    let at = scopes.iter().position(|known| *known == all).unwrap_or_else(|| {
+        scopes.push(all);
+        scopes.len() - 1
+    });
+    Scope::try_from(at + 1).ok().filter(|scope| *scope <= 63)
+}
+
+/// The lists of the settings and the host as the jails ask them.
+fn allow(listed: &[Prefix], own: &[(Prefix, Why)], arena: &mut Arena) -> Allow<'static> {
+    let mut allow = Allow::new(arena.keep_slice(vec![jail::Rule::EMPTY; listed.len() + own.len()]));
+    for (prefix, why) in listed.iter().map(|p| (*p, Why::Listed)).chain(own.iter().copied()) {
+        // There is room for each.
+        let _ = allow.add(prefix, why);
+    }
+    allow
+}

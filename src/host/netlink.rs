@@ -1,0 +1,139 @@
+//! Two kinds of netlink sockets: one to ask nf_tables, one to hear that somebody changed the ruleset.
+//!
+//! A socket belongs to the network namespace of the thread that opens it. The kernel handles a request within
+//! `send`, so answers are there when it returns and nothing here waits.
+
+use core::ffi::{c_int, c_void};
+use core::mem::size_of;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+/// NFNLGRP_NFTABLES of linux/netfilter/nfnetlink.h.
+const GROUP_NFTABLES: c_int = 7;
+/// NFNL_SUBSYS_NFTABLES and NFT_MSG_NEWGEN.
+const NEW_GENERATION: u16 = 10 << 8 | 15;
+
+/// A socket of NETLINK_NETFILTER.
+pub(super) struct Socket(OwnedFd);
+
+/// What a read found.
+pub(super) enum Read {
+    /// So many bytes of the buffer.
+    Bytes(usize),
+    /// Nothing waits.
+    Empty,
+    /// The kernel had to drop messages.
+    Lost,
+}
+
+impl Socket {
+    /// To ask on. `send_buffer` is the longest datagram to be sent.
+    pub(super) fn ask(send_buffer: usize) -> io::Result<Self> {
+        let socket = Self::open()?;
+        // Error answers carry the refused message's header, not all of it.
+        socket.set(libc::SOL_NETLINK, libc::NETLINK_CAP_ACK, &1)?;
+        let size = c_int::try_from(send_buffer.saturating_add(4096)).unwrap_or(c_int::MAX);
+        socket
+            .set(libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, &size)
+            .or_else(|_| socket.set(libc::SOL_SOCKET, libc::SO_SNDBUF, &size))?;
+        Ok(socket)
+    }
+
+    /// To hear on. Each committed change of the ruleset is one message; the elements, rules and sets that
+    /// it touched are left out by a filter in the kernel. Needs CAP_NET_ADMIN.
+    pub(super) fn hear() -> io::Result<Self> {
+        let socket = Self::open()?;
+        // BPF reads big-endian, nlmsg_type (at 4) is in the machine's order.
+        let wanted = u32::from(u16::from_be_bytes(NEW_GENERATION.to_ne_bytes()));
+        let step = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
+        let mut steps = [
+            step(libc::BPF_LD | libc::BPF_H | libc::BPF_ABS, 0, 0, 4),
+            step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, wanted),
+            step(libc::BPF_RET | libc::BPF_K, 0, 0, u32::MAX),
+            step(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
+        ];
+        let filter = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
+        socket.set(libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &filter)?;
+        socket.set(libc::SOL_NETLINK, libc::NETLINK_ADD_MEMBERSHIP, &GROUP_NFTABLES)?;
+        Ok(socket)
+    }
+
+    fn open() -> io::Result<Self> {
+        let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        // SAFETY: no memory is passed.
+        let fd = unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_NETFILTER) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: a new descriptor that nobody else has.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    fn set<T>(&self, level: c_int, option: c_int, value: &T) -> io::Result<()> {
+        let value: *const T = value;
+        // SAFETY: `value` points to a live `T` of the length given.
+        let done = unsafe {
+            libc::setsockopt(
+                self.fd(),
+                level,
+                option,
+                value.cast::<c_void>(),
+                size_of::<T>() as libc::socklen_t,
+            )
+        };
+        if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// The descriptor, for epoll.
+    pub(super) fn fd(&self) -> c_int {
+        self.0.as_raw_fd()
+    }
+
+    /// Sends `bytes` to the kernel.
+    pub(super) fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        loop {
+            // SAFETY: pointer and length are those of a live slice.
+            let sent = unsafe { libc::send(self.fd(), bytes.as_ptr().cast::<c_void>(), bytes.len(), 0) };
+            if sent >= 0 {
+                return Ok(());
+            }
+            let error = io::Error::last_os_error();
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+        }
+    }
+
+    /// Reads one datagram of the kernel's; those of other processes are passed over.
+    pub(super) fn receive(&self, buf: &mut [u8]) -> io::Result<Read> {
+        loop {
+            // SAFETY: all zeros is a valid `sockaddr_nl`.
+            let mut from: libc::sockaddr_nl = unsafe { core::mem::zeroed() };
+            let mut len = size_of::<libc::sockaddr_nl>() as libc::socklen_t;
+            // SAFETY: pointers and lengths are those of live, writable memory.
+            let got = unsafe {
+                libc::recvfrom(
+                    self.fd(),
+                    buf.as_mut_ptr().cast::<c_void>(),
+                    buf.len(),
+                    0,
+                    (&raw mut from).cast::<libc::sockaddr>(),
+                    &raw mut len,
+                )
+            };
+            if let Ok(got) = usize::try_from(got) {
+                if from.nl_pid != 0 {
+                    continue;
+                }
+                return Ok(Read::Bytes(got));
+            }
+            let error = io::Error::last_os_error();
+            match error.raw_os_error() {
+                Some(libc::EINTR) => {}
+                Some(libc::EAGAIN) => return Ok(Read::Empty),
+                Some(libc::ENOBUFS) => return Ok(Read::Lost),
+                _ => return Err(error),
+            }
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! The server side of the control socket, without a loop of its own.
+//!
+//! The daemon's loop watches the descriptors that [`Server::sync`] names, level-triggered, calls [`Server::ready`] for
+//! each that is ready and [`Server::sweep`] now and then. Nothing here blocks. A call does a bounded amount of work:
+//! one read, and at most [`CHUNK`] bytes of reply. A long reply is made piece by piece while the client reads, from a
+//! [`Cursor`], so ten thousand bans need no more memory than ten.
+//!
+//! At most [`CLIENTS`] at a time. A client that neither sends nor reads for [`PATIENCE`] is dropped; when all places
+//! are taken, the one that has been silent for longest makes room. A request line is at most
+//! [`MAX_REQUEST`] bytes: a longer one is answered with an error, and the connection closed.
+
+use crate::control::{MAX_REQUEST, Refusal, reply};
+use crate::time::{Duration, Instant};
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::vec::Vec;
+
+/// The most clients at a time.
+pub const CLIENTS: usize = 8;
+/// How much of a reply is held for a client before more of it is made. One piece may exceed it by its own length.
+pub const CHUNK: usize = 16 * 1024;
+/// For how long a client may neither send nor read.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where in a long reply a client is. The numbers are the daemon's own, such as the next slot and how many were sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// What comes next.
+    pub next: u64,
+    /// How many lines there were so far.
+    pub sent: u64,
+}
+
+/// Who answers: the daemon.
+pub trait Answer {
+    /// Answers one request line, its end taken off. `Some` says that the reply goes on from there.
+    fn answer(&mut self, line: &[u8], out: &mut Vec<u8>) -> Option<Cursor>;
+    /// The next lines of a reply, preferably until `out` holds [`CHUNK`] bytes; `None` once it is whole.
+    fn more(&mut self, from: Cursor, out: &mut Vec<u8>) -> Option<Cursor>;
+}
+
+/// What to wait for on a descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interest {
+    /// That it can be read.
+    pub read: bool,
+    /// That it can be written.
+    pub write: bool,
+}
+
+struct Client {
+    stream: UnixStream,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    /// How much of `output` is gone.
+    gone: usize,
+    cursor: Option<Cursor>,
+    /// Nothing more is read; closed once `output` is gone.
+    ending: bool,
+    active: Instant,
+    told: Option<Interest>,
+}
+
+/// The control socket and its clients.
+pub struct Server {
+    listener: UnixListener,
+    told: bool,
+    path: PathBuf,
+    /// Device and inode of the socket, so that another daemon's is never removed.
+    id: (u64, u64),
+    clients: Vec<Client>,
+    /// Clients dropped because they were silent or there was no place.
+    pub dropped: u64,
+}
+
+impl Server {
+    /// Listens on `path`, which only this user may connect to (0600). A socket that nobody listens on any more is
+    /// replaced; `AddrInUse` where somebody does, `AlreadyExists` where `path` is no socket.
+    pub fn bind(path: &Path) -> io::Result<Self> {
+        if let Ok(meta) = fs::symlink_metadata(path) {
+            if !meta.file_type().is_socket() {
+                return Err(io::Error::new(
+                    io::ErrorKind::AlreadyExists,
+                    "there is a file that is no socket",
+                ));
+            }
+            match UnixStream::connect(path) {
+                Ok(_) => {
+                    return Err(io::Error::new(io::ErrorKind::AddrInUse, "another edgeban listens there"));
+                }
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path)?,
+                Err(error) => return Err(error),
+            }
+        }
+        // The mode must be narrow from the start: a change after bind(2) alone would leave a moment for others to
+        // connect. The umask keeps the owner's own bits, since files made by other threads meanwhile need them.
+        // SAFETY: umask(2) only swaps a number, and cannot fail.
+        let old = unsafe { libc::umask(0o077) };
+        let listener = UnixListener::bind(path);
+        // SAFETY: as above.
+        unsafe { libc::umask(old) };
+        let listener = listener?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        listener.set_nonblocking(true)?;
+        let meta = fs::symlink_metadata(path)?;
+        Ok(Self {
+            listener,
+            told: false,
+            path: path.into(),
+            id: (meta.dev(), meta.ino()),
+            clients: Vec::new(),
+            dropped: 0,
+        })
+    }
+
+    /// Calls `watch` for each descriptor that is new or waits for something else than before. Closed ones need no
+    /// call: the kernel forgets them.
+    pub fn sync(&mut self, watch: &mut dyn FnMut(RawFd, Interest)) {
+        if !self.told {
+            self.told = true;
+            watch(self.listener.as_raw_fd(), Interest { read: true, write: false });
+        }
+        for client in &mut self.clients {
+            let now = client.interest();
+            if client.told != Some(now) {
+                client.told = Some(now);
+                watch(client.stream.as_raw_fd(), now);
+            }
+        }
+    }
+
+    /// Whether `fd` is one of this server's.
+    pub fn owns(&self, fd: RawFd) -> bool {
+        fd == self.listener.as_raw_fd() || self.clients.iter().any(|c| c.stream.as_raw_fd() == fd)
+    }
+
+    /// How many clients there are.
+    pub fn clients(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// Does what can be done on `fd`, which is ready. A descriptor that is not (or no longer) here is passed over.
+    pub fn ready(&mut self, fd: RawFd, now: Instant, answer: &mut dyn Answer) {
+        if fd == self.listener.as_raw_fd() {
+            self.accept(now);
+        } else if let Some(at) = self.clients.iter().position(|c| c.stream.as_raw_fd() == fd)
+            && let Some(client) = self.clients.get_mut(at)
+            && !client.work(now, answer)
+        {
+            self.clients.swap_remove(at);
+        }
+    }
+
+    /// Drops clients that were silent for too long.
+    pub fn sweep(&mut self, now: Instant) {
+        let before = self.clients.len();
+        self.clients.retain(|c| now.since(c.active) < PATIENCE);
+        self.dropped = self.dropped.saturating_add((before - self.clients.len()) as u64);
+    }
+
+    /// When [`Server::sweep`] has something to do next.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.clients.iter().map(|c| c.active + PATIENCE).min()
+    }
+
+    fn accept(&mut self, now: Instant) {
+        // One a call: the loop comes back for the others, after whom else it has to serve.
+        let Ok((stream, _)) = self.listener.accept() else { return };
+        if stream.set_nonblocking(true).is_err() {
+            return;
+        }
+        if self.clients.len() >= CLIENTS {
+            let silent = self.clients.iter().enumerate().min_by_key(|(_, c)| c.active).map(|(at, _)| at);
+            if let Some(at) = silent {
+                self.clients.swap_remove(at);
+                self.dropped = self.dropped.saturating_add(1);
+            }
+        }
+        self.clients.push(Client {
+            stream,
+            input: Vec::new(),
+            output: Vec::new(),
+            gone: 0,
+            cursor: None,
+            ending: false,
+            active: now,
+            told: None,
+        });
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if fs::symlink_metadata(&self.path).is_ok_and(|m| (m.dev(), m.ino()) == self.id) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl Client {
+    /// Whether a reply, or a request that has arrived, is still to be dealt with.
+    fn busy(&self) -> bool {
+        self.cursor.is_some()
+            || self.gone < self.output.len()
+            || memchr::memchr(b'\n', &self.input).is_some()
+    }
+
+    /// While a reply is on its way no further request is read: a client that does not read its replies stops itself.
+    fn interest(&self) -> Interest {
+        Interest { read: !self.busy() && !self.ending, write: self.busy() }
+    }
+
+    /// Whether the client stays.
+    fn work(&mut self, now: Instant, answer: &mut dyn Answer) -> bool {
+        if self.interest().read && !self.receive(now, answer) {
+            return false;
+        }
+        self.send(now, answer) && (self.busy() || !self.ending)
+    }
+
+    fn receive(&mut self, now: Instant, answer: &mut dyn Answer) -> bool {
+        let mut buffer = [0u8; MAX_REQUEST + 1];
+        match self.stream.read(&mut buffer) {
+            Ok(0) => self.ending = true,
+            Ok(n) => {
+                self.active = now;
+                self.input.extend_from_slice(buffer.get(..n).unwrap_or(&[]));
+            }
+            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(_) => return false,
+        }
+        self.next_request(answer);
+        true
+    }
+
+    /// Answers what has arrived whole, until a reply goes on beyond what is held.
+    fn next_request(&mut self, answer: &mut dyn Answer) {
+        while self.cursor.is_none() && self.output.len() < CHUNK {
+            let Some(end) = memchr::memchr(b'\n', &self.input) else { break };
+            let line: Vec<u8> = self.input.drain(..=end).collect();
+            let line = line.trim_ascii_end();
+            if !line.is_empty() {
+                self.cursor = answer.answer(line, &mut self.output);
+            }
+        }
+        if self.input.len() > MAX_REQUEST && memchr::memchr(b'\n', &self.input).is_none() {
+            self.input = Vec::new();
+            self.ending = true;
+            reply::error(Refusal::TooLong.text().as_bytes(), &mut |piece| {
+                self.output.extend_from_slice(piece)
+            });
+        }
+    }
+
+    fn send(&mut self, now: Instant, answer: &mut dyn Answer) -> bool {
+        let mut budget = CHUNK;
+        while budget > 0 {
+            if self.gone == self.output.len() {
+                self.output.clear();
+                self.gone = 0;
+                match self.cursor {
+                    Some(from) => self.cursor = answer.more(from, &mut self.output),
+                    None => self.next_request(answer),
+                }
+                if self.output.is_empty() {
+                    if self.cursor.is_some() {
+                        return true;
+                    }
+                    // A client's memory is given back as soon as it has its reply.
+                    self.output = Vec::new();
+                    return true;
+                }
+            }
+            match self.stream.write(self.output.get(self.gone..).unwrap_or(&[])) {
+                Ok(0) => return false,
+                Ok(n) => {
+                    self.gone += n;
+                    self.active = now;
+                    budget = budget.saturating_sub(n);
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;

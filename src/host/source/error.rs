@@ -1,0 +1,39 @@
+//! Why a source does not work, with its place.
+
+use crate::host::sys::Errno;
+use core::fmt;
+use core::net::SocketAddr;
+use std::path::PathBuf;
+use std::string::String;
+
+/// Why a source does not work (yet).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// No socket at this address.
+    Listen(SocketAddr, Errno),
+    /// No socket or file at this path.
+    Path(PathBuf, Errno),
+    /// Another process listens at this path.
+    Busy(PathBuf),
+    /// Something is at this path that is neither a socket nor a file, as the source needs it.
+    Kind(PathBuf),
+    /// The program could not be started.
+    Spawn(String, Errno),
+    /// Standard input could not be watched.
+    Stdin(Errno),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen(addr, e) => write!(f, "cannot listen on {addr}: {e}"),
+            Self::Path(path, e) => write!(f, "{}: {e}", path.display()),
+            Self::Busy(path) => write!(f, "{}: another process listens there", path.display()),
+            Self::Kind(path) => write!(f, "{}: not the kind of file this source reads", path.display()),
+            Self::Spawn(program, e) => write!(f, "cannot start {program}: {e}"),
+            Self::Stdin(e) => write!(f, "standard input: {e}"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}

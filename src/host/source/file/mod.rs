@@ -1,0 +1,343 @@
+//! A log file, followed by name over rotations.
+//!
+//! - **Rotation by rename**: the old inode is read to its end before the new one is begun, and kept open for
+//!   [`GRACE`] after its last line, since a daemon writes on until it is told to reopen. Inodes that bore the name
+//!   so shortly that they were never opened are found by following the renames that inotify reports.
+//! - **copytruncate**: a file that no longer holds the bytes last read, or is shorter, is read from its start and
+//!   counted. What is written between the copy and the truncation is lost to every reader.
+//! - **Late creation and deletion**: the nearest existing directory is watched; a file that was not there at the
+//!   start is read from its beginning.
+//! - **Start**: at the saved offset if the file is the one that was saved, else at its end, like `tail -F`.
+//! - **No permission**: said once, tried again when the attributes change.
+//!
+//! inotify makes it quick, but is not relied on: every [`CHECK`] the name is compared with what is open, so that
+//! an overflown queue, a swapped directory symlink or a system without inotify costs seconds and no lines.
+//!
+//! Limits: a rotated file that is deleted, compressed or moved out of its directory before it was ever opened
+//! is lost (and counted, as far as its renames can be followed); rotations while edgeban is down are followed
+//! for the saved file alone.
+
+mod saved;
+mod tail;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+pub use saved::Saved;
+
+use super::lines::LONGEST_LINE;
+use super::{Cx, Error};
+use crate::host::poll::{Interest, Poller, Token};
+use crate::host::sys::Errno;
+use crate::time::{Duration, Instant};
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::vec::Vec;
+use tail::{Id, Tail};
+use watch::Watcher;
+
+/// How long a rotated file is kept open after its last line.
+pub const GRACE: Duration = Duration::from_secs(60);
+/// How often the name is compared with the open file, whatever inotify says.
+pub const CHECK: Duration = Duration::from_secs(10);
+/// How often it is, and the file read, where there is no inotify.
+const CHECK_BLIND: Duration = Duration::from_millis(500);
+/// The most rotated files held open; with one more the oldest is read to its end and closed.
+const MOST_OLD: usize = 16;
+
+/// A followed file.
+#[derive(Debug)]
+pub(super) struct FileSource {
+    path: PathBuf,
+    watcher: Option<Watcher>,
+    current: Option<Tail>,
+    /// Rotated away, the oldest first.
+    old: Vec<Tail>,
+    begin: Begin,
+    next_check: Instant,
+    error: Option<Error>,
+    saved: Vec<Saved>,
+}
+
+/// Where a file that is opened now begins for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begin {
+    /// First look: what is there already is the past.
+    End,
+    /// First look failed, but the file had this size: what comes after is ours.
+    At(Id, u64),
+    /// The name was free, or belonged to another file: all of it is new.
+    Start,
+}
+
+impl FileSource {
+    /// Looks for its file with the first [`FileSource::turn`]. `saved` is what [`FileSource::save`] gave.
+    pub(super) fn new(poller: &Poller, token: Token, path: &Path, saved: Vec<Saved>) -> Self {
+        let watcher =
+            Watcher::new().and_then(|w| poller.add(w.inotify(), token, Interest::Read).map(|()| w));
+        let watcher = watcher
+            .inspect_err(|e| log::warn!("{}: no inotify ({e}), looking every half second", path.display()))
+            .ok();
+        Self {
+            path: Self::absolute(path),
+            watcher,
+            current: None,
+            old: Vec::new(),
+            begin: Begin::End,
+            next_check: Instant::ZERO,
+            error: None,
+            saved,
+        }
+    }
+
+    /// The name by which a file is followed and saved.
+    pub(super) fn absolute(path: &Path) -> PathBuf {
+        std::path::absolute(path).unwrap_or_else(|_| path.into())
+    }
+
+    /// How many files are open, rotated ones included.
+    pub(super) fn open_files(&self) -> usize {
+        usize::from(self.current.is_some()) + self.old.len()
+    }
+
+    /// Why there is no file to read.
+    pub(super) fn error(&self) -> Option<&Error> {
+        self.error.as_ref()
+    }
+
+    /// Whether there is more to read at once.
+    pub(super) fn pending(&self) -> bool {
+        self.current.iter().chain(&self.old).any(|t| t.pending)
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        let retire = self.old.iter().map(|t| t.active + GRACE);
+        retire.min().unwrap_or(Instant::NEVER).min(self.next_check)
+    }
+
+    /// inotify has something to say.
+    pub(super) fn ready(&mut self, cx: &mut Cx<'_>) {
+        let Some(watcher) = &mut self.watcher else { return };
+        let changes = watcher.read(cx.now, cx.buf, |watch| {
+            for tail in self.current.iter_mut().chain(&mut self.old) {
+                tail.pending |= tail.watch == Some(watch);
+            }
+        });
+        cx.tally.untraced.add(changes.untraced);
+        if changes.overflow {
+            self.current.iter_mut().chain(&mut self.old).for_each(|t| t.pending = true);
+        }
+        if changes.recheck || (changes.attributes && self.error.is_some()) {
+            self.check(cx, changes.replaced);
+        }
+    }
+
+    pub(super) fn turn(&mut self, cx: &mut Cx<'_>) {
+        if self.next_check <= cx.now {
+            if self.watcher.is_none() {
+                self.current.iter_mut().chain(&mut self.old).for_each(|t| t.pending = true);
+            }
+            self.next_check = cx.now + if self.watcher.is_some() { CHECK } else { CHECK_BLIND };
+            self.check(cx, false);
+        }
+        // The old files first, so that lines come in their order.
+        if let Some(tail) = self.old.iter_mut().find(|t| t.pending) {
+            tail.step(cx);
+        } else if let Some(tail) = &mut self.current
+            && tail.pending
+        {
+            tail.step(cx);
+        }
+        while let Some(done) = self.old.iter().position(|t| !t.pending && t.active + GRACE <= cx.now) {
+            self.close_old(done, cx);
+        }
+    }
+
+    /// Compares the name with what is open.
+    fn check(&mut self, cx: &mut Cx<'_>, replaced: bool) {
+        if let Some(watcher) = &mut self.watcher {
+            watcher.follow(&self.path);
+            for (file, id) in watcher.found() {
+                if self.current.as_ref().is_some_and(|t| t.id == id) {
+                    self.retire_current(cx);
+                } else if self.old.iter().all(|t| t.id != id) {
+                    self.open_old(file, id, 0, 0, cx);
+                }
+            }
+        }
+        let opened = match open(&self.path) {
+            Ok((_, id, _)) if self.current.as_ref().is_some_and(|t| t.id == id) => {
+                self.error = None;
+                return;
+            }
+            Ok(opened) => opened,
+            Err(error) => return self.missing(error, cx),
+        };
+        self.error = None;
+        self.retire_current(cx);
+        let (file, id, size) = opened;
+        if let Some(back) = self.old.iter().position(|t| t.id == id) {
+            self.current = Some(self.old.remove(back));
+            return;
+        }
+        let begin = core::mem::replace(&mut self.begin, Begin::Start);
+        if begin != Begin::Start {
+            self.settle(cx);
+        }
+        let (offset, past) = match begin {
+            Begin::End => self.resume(&file, id, size, cx),
+            Begin::At(seen, at) if seen == id => (line_start(&file, at.min(size)), size),
+            // Moved here with its content: an editor, or a log from elsewhere. Its stamps tell how old it is.
+            _ if replaced => (0, size),
+            _ => (0, 0),
+        };
+        self.current = Some(self.tail(file, id, offset, past, cx.now));
+    }
+
+    /// What was renamed before the first file was opened is the past; whatever else has happened is looked at again.
+    fn settle(&mut self, cx: &mut Cx<'_>) {
+        if let Some(watcher) = &mut self.watcher {
+            watcher.read(cx.now, cx.buf, |_| {});
+            watcher.forget_moves();
+        }
+        self.next_check = cx.now;
+    }
+
+    fn missing(&mut self, error: Error, cx: &mut Cx<'_>) {
+        self.retire_current(cx);
+        let absent = matches!(error, Error::Path(_, Errno::NOENT | Errno::NOTDIR));
+        if absent {
+            if self.begin == Begin::End {
+                for saved in core::mem::take(&mut self.saved) {
+                    if let Some((file, id, size)) = self.sibling(&saved) {
+                        self.open_old(file, id, saved.offset, size, cx);
+                    }
+                }
+            }
+            self.begin = Begin::Start;
+        } else if matches!(error, Error::Kind(_)) {
+            self.begin = Begin::Start;
+        } else if self.begin == Begin::End
+            && let Ok(meta) = fs::metadata(&self.path)
+        {
+            self.begin = Begin::At(Id::of(&meta), meta.len());
+        }
+        if self.error.as_ref() != Some(&error) {
+            if absent {
+                log::info!("{error}; waiting for it");
+            } else {
+                log::warn!("{error}; waiting until it can be read");
+                cx.tally.errors.bump();
+            }
+            self.error = Some(error);
+        }
+    }
+
+    /// Where to begin at the first look: offset, and up to where lines are of the past.
+    fn resume(&mut self, file: &File, id: Id, size: u64, cx: &mut Cx<'_>) -> (u64, u64) {
+        let saved = core::mem::take(&mut self.saved);
+        if saved.is_empty() {
+            return (line_start(file, size), 0);
+        }
+        let mut offset = 0;
+        for saved in saved {
+            if saved.matches(file, id) {
+                offset = saved.offset;
+            } else if let Some((file, id, size)) = self.sibling(&saved) {
+                self.open_old(file, id, saved.offset, size, cx);
+            }
+        }
+        (offset, size)
+    }
+
+    /// The file that was saved, under the name that a rotation gave it.
+    fn sibling(&self, saved: &Saved) -> Option<(File, Id, u64)> {
+        let target = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        let entries = fs::read_dir(target.parent()?).ok()?;
+        entries
+            .flatten()
+            .filter(|entry| std::os::unix::fs::DirEntryExt::ino(entry) == saved.id.ino)
+            .filter_map(|entry| open(&entry.path()).ok())
+            .find(|(file, id, _)| saved.matches(file, *id))
+    }
+
+    fn tail(&self, file: File, id: Id, offset: u64, past: u64, now: Instant) -> Tail {
+        let watch = self.watcher.as_ref().and_then(|w| w.watch_file(&file, &self.path));
+        Tail::new(file, id, offset, past, watch, now)
+    }
+
+    fn open_old(&mut self, file: File, id: Id, offset: u64, past: u64, cx: &mut Cx<'_>) {
+        let tail = self.tail(file, id, offset, past, cx.now);
+        self.push_old(tail, cx);
+    }
+
+    fn retire_current(&mut self, cx: &mut Cx<'_>) {
+        if let Some(mut tail) = self.current.take() {
+            tail.active = cx.now;
+            tail.pending = true;
+            self.push_old(tail, cx);
+        }
+    }
+
+    fn push_old(&mut self, tail: Tail, cx: &mut Cx<'_>) {
+        cx.tally.rotated.bump();
+        self.old.push(tail);
+        if self.old.len() > MOST_OLD {
+            while let Some(first) = self.old.first_mut()
+                && first.pending
+            {
+                first.step(cx);
+            }
+            self.close_old(0, cx);
+        }
+    }
+
+    fn close_old(&mut self, place: usize, cx: &mut Cx<'_>) {
+        let mut tail = self.old.remove(place);
+        tail.close(cx.tally);
+        if let Some(watcher) = &mut self.watcher {
+            watcher.forget(tail.watch, tail.id);
+        }
+    }
+
+    /// What has been read, so that the next start goes on there. Lines without an end yet count as not read.
+    pub(super) fn save(&self) -> Vec<Saved> {
+        if !self.saved.is_empty() {
+            return self.saved.clone();
+        }
+        let old = self.old.iter().filter(|t| t.pending);
+        old.chain(&self.current).filter_map(Tail::save).collect()
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Opens a regular file with its identity and size. Waits for no FIFO and takes no terminal.
+fn open(path: &Path) -> Result<(File, Id, u64), Error> {
+    let fail = |e: io::Error| Error::Path(path.into(), Errno::from(e));
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = File::options().read(true).custom_flags(flags).open(path).map_err(fail)?;
+    let meta = file.metadata().map_err(fail)?;
+    if !meta.is_file() {
+        return Err(Error::Kind(path.into()));
+    }
+    Ok((file, Id::of(&meta), meta.size()))
+}
+
+/// The start of the line that ends at or after `end`. Where that line is longer than the longest, a place in it
+/// from which it is still too long, so that its tail is never taken for a line.
+fn line_start(file: &File, end: u64) -> u64 {
+    let mut window = [0u8; LONGEST_LINE + 1];
+    let from = end.saturating_sub(window.len() as u64);
+    let len = (end - from) as usize;
+    let Some(window) = window.get_mut(..len) else { return end };
+    match file.read_exact_at(window, from) {
+        Ok(()) => memchr::memrchr(b'\n', window).map_or(from, |i| from + i as u64 + 1),
+        Err(_) => end,
+    }
+}

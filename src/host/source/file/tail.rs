@@ -1,0 +1,147 @@
+//! One open inode and how far it was read.
+
+use super::Saved;
+use crate::host::source::lines::Lines;
+use crate::host::source::{Cx, LineMeta, SourceTally, StreamKey};
+use crate::host::sys::inotify::Watch;
+use crate::time::Instant;
+use std::fs::{File, Metadata};
+use std::os::unix::fs::{FileExt, MetadataExt};
+
+/// How many of the bytes read last are compared on each read.
+const SEEN: usize = 16;
+
+/// Which file it is, as long as it is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Id {
+    /// Device.
+    pub dev: u64,
+    /// Inode.
+    pub ino: u64,
+}
+
+impl Id {
+    pub(super) fn of(meta: &Metadata) -> Self {
+        Self { dev: meta.dev(), ino: meta.ino() }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Tail {
+    file: File,
+    pub(super) id: Id,
+    pub(super) watch: Option<Watch>,
+    /// There may be bytes that were not read.
+    pub(super) pending: bool,
+    /// When it last gave a byte, or lost its name.
+    pub(super) active: Instant,
+    offset: u64,
+    /// The offset after the last newline.
+    line_end: u64,
+    /// Lines that begin before this offset are of the past.
+    past: u64,
+    /// The bytes before `offset`: if the file no longer has them there, it is another one by now.
+    seen: [u8; SEEN],
+    seen_len: usize,
+    lines: Lines,
+}
+
+impl Tail {
+    pub(super) fn new(
+        file: File,
+        id: Id,
+        offset: u64,
+        past: u64,
+        watch: Option<Watch>,
+        now: Instant,
+    ) -> Self {
+        let mut tail = Self {
+            file,
+            id,
+            watch,
+            pending: true,
+            active: now,
+            offset,
+            line_end: offset,
+            past,
+            seen: [0; SEEN],
+            seen_len: 0,
+            lines: Lines::text(),
+        };
+        let want = offset.min(SEEN as u64) as usize;
+        if let Some(seen) = tail.seen.get_mut(..want)
+            && tail.file.read_exact_at(seen, offset - want as u64).is_ok()
+        {
+            tail.seen_len = want;
+        }
+        tail
+    }
+
+    /// Reads at most one buffer. Clears `pending` at the end of the file.
+    pub(super) fn step(&mut self, cx: &mut Cx<'_>) {
+        let keep = self.seen_len;
+        let catch_up = self.offset < self.past;
+        let mut room = cx.buf.len();
+        if catch_up {
+            room = room.min(keep + usize::try_from(self.past - self.offset).unwrap_or(usize::MAX));
+        }
+        let Some(buf) = cx.buf.get_mut(..room) else { return };
+        let n = match self.file.read_at(buf, self.offset - keep as u64) {
+            Ok(n) => n,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => return,
+            Err(_) => {
+                cx.tally.errors.bump();
+                self.pending = false;
+                return;
+            }
+        };
+        let (before, data) = buf.get(..n).unwrap_or(&[]).split_at(keep.min(n));
+        if Some(before) != self.seen.get(..keep) {
+            return self.restart(before.len() == keep, cx.tally);
+        }
+        self.pending = n == room;
+        if data.is_empty() {
+            return;
+        }
+        self.active = cx.now;
+        cx.tally.bytes.add(data.len() as u64);
+        let end = self.offset + data.len() as u64;
+        if let Some(newline) = memchr::memrchr(b'\n', data) {
+            self.line_end = self.offset + newline as u64 + 1;
+        }
+        self.remember(n, cx.buf);
+        let data = cx.buf.get(keep..n).unwrap_or(&[]);
+        let (id, emit) = (cx.id, &mut *cx.emit);
+        let meta = LineMeta { catch_up, from: None };
+        self.lines.push(data, cx.tally, &mut |line| emit(id, StreamKey(0), line, meta));
+        self.offset = end;
+    }
+
+    /// Keeps the last of the `n` bytes of `buf`, which end at the new offset.
+    fn remember(&mut self, n: usize, buf: &[u8]) {
+        let len = n.min(SEEN);
+        if let (Some(seen), Some(last)) = (self.seen.get_mut(..len), buf.get(n - len..n)) {
+            seen.copy_from_slice(last);
+            self.seen_len = len;
+        }
+    }
+
+    /// The file is another one: shorter, or with other bytes. In the second case what it has now may be old.
+    fn restart(&mut self, rewritten: bool, tally: &mut SourceTally) {
+        tally.truncated.bump();
+        self.lines.abandon(tally);
+        let size = self.file.metadata().map_or(0, |m| m.size());
+        (self.offset, self.line_end, self.seen_len) = (0, 0, 0);
+        self.past = if rewritten { size } else { 0 };
+        self.pending = true;
+    }
+
+    /// The end of a line that has none by now will not come.
+    pub(super) fn close(&mut self, tally: &mut SourceTally) {
+        self.lines.abandon(tally);
+    }
+
+    pub(super) fn save(&self) -> Option<Saved> {
+        Saved::of(&self.file, self.id, self.line_end)
+    }
+}

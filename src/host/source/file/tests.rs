@@ -1,0 +1,348 @@
+//! Files under rotation, truncation and restarts.
+
+use crate::host::source::tests::{Dir, Rig};
+use crate::host::source::{Spec, State};
+use crate::time::Duration;
+use std::format;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::string::String;
+use std::time;
+use std::vec;
+use std::vec::Vec;
+
+fn spec(path: &Path) -> Vec<Spec> {
+    vec![Spec::File { path: path.into() }]
+}
+
+/// Follows `log` in a new directory, past its first look.
+fn follow(dir: &Dir, first: Option<&str>) -> (Rig, PathBuf) {
+    let log = dir.at("log");
+    if let Some(text) = first {
+        fs::write(&log, text).unwrap();
+    }
+    let mut rig = Rig::new(None, &spec(&log));
+    rig.rest();
+    (rig, log)
+}
+
+fn append(path: &Path, text: &str) {
+    OpenOptions::new().append(true).create(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
+}
+
+/// `log` → `log.1` → `log.2` …
+fn rotate(log: &Path, kept: u32) {
+    let name = |n: u32| PathBuf::from(format!("{}.{n}", log.display()));
+    for n in (1..kept).rev() {
+        let _ = fs::rename(name(n), name(n + 1));
+    }
+    fs::rename(log, name(1)).unwrap();
+}
+
+fn after(rig: &mut Rig, count: usize) {
+    rig.until("the lines", |rig| rig.got.len() >= count);
+    rig.rest();
+}
+
+#[test]
+fn a_file_is_begun_at_its_end_and_lines_wait_for_their_newline() {
+    let dir = Dir::new();
+    let (mut rig, log) = follow(&dir, Some("old\nbegun "));
+    assert!(rig.got.is_empty());
+    append(&log, "and ended\nnext\nha");
+    after(&mut rig, 2);
+    append(&log, "lf\n");
+    after(&mut rig, 3);
+    assert_eq!(rig.texts(), ["begun and ended", "next", "half"]);
+    assert!(rig.got.iter().all(|g| !g.meta.catch_up));
+}
+
+#[test]
+fn the_tail_of_a_line_too_long_is_no_line() {
+    let dir = Dir::new();
+    for len in [8191, 8192, 8193, 20_000] {
+        let (mut rig, log) = follow(&dir, Some(&format!("first\n{}", "x".repeat(len))));
+        append(&log, "tail\nnext\n");
+        after(&mut rig, 1);
+        assert_eq!(rig.texts(), ["next"], "{len}");
+    }
+}
+
+#[test]
+fn rotation_by_rename_loses_nothing_even_from_a_writer_that_keeps_the_old_file() {
+    let dir = Dir::new();
+    let (mut rig, log) = follow(&dir, Some(""));
+    let mut old = OpenOptions::new().append(true).open(&log).unwrap();
+    old.write_all(b"one\n").unwrap();
+    rotate(&log, 3);
+    append(&log, "three\n");
+    old.write_all(b"two\n").unwrap();
+    after(&mut rig, 3);
+    assert_eq!(rig.texts(), ["one", "two", "three"]);
+    old.write_all(b"late\n").unwrap();
+    after(&mut rig, 4);
+    append(&log, "four\n");
+    after(&mut rig, 5);
+    assert_eq!(rig.texts()[3..], ["late", "four"]);
+    assert_eq!((rig.tally(0).rotated.get(), rig.state(0)), (1, State::Up(2)));
+    rig.ahead = Duration::from_secs(61);
+    rig.until("the close", |rig| rig.state(0) == State::Up(1));
+    // Long closed, it is renamed on and must not be taken for a new one.
+    rotate(&log, 3);
+    append(&log, "five\n");
+    after(&mut rig, 6);
+    assert_eq!(rig.texts()[5..], ["five"]);
+}
+
+#[test]
+fn files_that_bore_the_name_between_two_looks_are_found() {
+    let dir = Dir::new();
+    let (mut rig, log) = follow(&dir, Some(""));
+    for n in 0..6 {
+        append(&log, &format!("line {n}\n"));
+        rotate(&log, 9);
+    }
+    append(&log, "line 6\n");
+    after(&mut rig, 7);
+    let want: Vec<String> = (0..7).map(|n| format!("line {n}")).collect();
+    assert_eq!(rig.texts(), want);
+    assert_eq!(rig.tally(0).untraced.get(), 0);
+}
+
+#[test]
+fn a_rotated_file_gone_before_it_was_seen_is_counted() {
+    let dir = Dir::new();
+    let (mut rig, log) = follow(&dir, Some(""));
+    rotate(&log, 9);
+    rig.rest();
+    append(&log, "lost\n");
+    rotate(&log, 9);
+    fs::remove_file(dir.at("log.1")).unwrap();
+    append(&log, "kept\n");
+    after(&mut rig, 1);
+    assert_eq!(rig.texts(), ["kept"]);
+    assert_eq!(rig.tally(0).untraced.get(), 1);
+}
+
+#[test]
+fn a_file_whose_directory_does_not_exist_yet_is_read_from_its_start() {
+    let dir = Dir::new();
+    let log = dir.at("a/b/log");
+    let mut rig = Rig::new(None, &spec(&log));
+    rig.rest();
+    assert!(matches!(rig.state(0), State::Waiting(_)));
+    fs::create_dir_all(dir.at("a/b")).unwrap();
+    append(&log, "first\n");
+    after(&mut rig, 1);
+    fs::remove_dir_all(dir.at("a")).unwrap();
+    rig.until("the loss", |rig| matches!(rig.state(0), State::Waiting(_)));
+    fs::create_dir_all(dir.at("a/b")).unwrap();
+    rig.rest();
+    append(&log, "second\n");
+    after(&mut rig, 2);
+    assert_eq!(rig.texts(), ["first", "second"]);
+    // By inotify, not by the regular look: the clock was not put forward ten seconds.
+    assert!(rig.got.iter().all(|g| !g.meta.catch_up));
+}
+
+#[test]
+fn symlinks_are_followed_and_their_change_seen() {
+    let dir = Dir::new();
+    fs::create_dir(dir.at("real")).unwrap();
+    fs::write(dir.at("real/a"), "").unwrap();
+    std::os::unix::fs::symlink("real/a", dir.at("log")).unwrap();
+    let (mut rig, log) = follow(&dir, None);
+    append(&log, "one\n");
+    after(&mut rig, 1);
+    rotate(&dir.at("real/a"), 2);
+    append(&log, "two\n");
+    after(&mut rig, 2);
+    fs::write(dir.at("real/b"), "three\n").unwrap();
+    std::os::unix::fs::symlink("real/b", dir.at("new")).unwrap();
+    fs::rename(dir.at("new"), &log).unwrap();
+    after(&mut rig, 3);
+    append(&dir.at("real/b"), "four\n");
+    after(&mut rig, 4);
+    assert_eq!(rig.texts(), ["one", "two", "three", "four"]);
+}
+
+#[test]
+fn truncation_starts_again_even_when_the_file_has_grown_past_the_old_end() {
+    let dir = Dir::new();
+    let (mut rig, log) = follow(&dir, Some(""));
+    append(&log, "one, a line of some length\nhalf");
+    after(&mut rig, 1);
+    File::create(&log).unwrap();
+    rig.until("the truncation", |rig| rig.tally(0).truncated.get() == 1);
+    append(&log, "two\n");
+    after(&mut rig, 2);
+    let long = format!("three, {}\n", "longer than before ".repeat(9));
+    fs::write(&log, &long).unwrap();
+    after(&mut rig, 3);
+    assert_eq!(rig.texts(), ["one, a line of some length", "two", long.trim_end_matches('\n')]);
+    assert_eq!((rig.tally(0).truncated.get(), rig.tally(0).partial.get()), (2, 1));
+}
+
+#[test]
+fn the_hole_of_a_writer_that_keeps_its_offset_is_skipped() {
+    let dir = Dir::new();
+    let (mut rig, log) = follow(&dir, Some(""));
+    let mut writer = OpenOptions::new().write(true).open(&log).unwrap();
+    let line = format!("{}\n", "x".repeat(999));
+    for _ in 0..300 {
+        writer.write_all(line.as_bytes()).unwrap();
+    }
+    after(&mut rig, 300);
+    File::create(&log).unwrap();
+    rig.until("the truncation", |rig| rig.tally(0).truncated.get() == 1);
+    writer.write_all(b"after the hole\n").unwrap();
+    after(&mut rig, 301);
+    assert_eq!(rig.got[300].line, "after the hole");
+}
+
+#[test]
+fn a_restart_goes_on_where_it_stopped() {
+    let dir = Dir::new();
+    let (log, state) = (dir.at("log"), dir.at("state"));
+    fs::write(&log, "before\n").unwrap();
+    let start = || {
+        let mut rig = Rig::new(Some(&state), &spec(&log));
+        rig.rest();
+        rig
+    };
+    let mut rig = start();
+    append(&log, "one\nunfini");
+    after(&mut rig, 1);
+    rig.sources.stop();
+    assert!(fs::read_to_string(&state).unwrap().ends_with(&format!(" {}\n", log.display())));
+
+    append(&log, "shed\ntwo\n");
+    let mut rig = start();
+    assert_eq!(rig.texts(), ["unfinished", "two"]);
+    assert!(rig.got.iter().all(|g| g.meta.catch_up));
+    append(&log, "three\n");
+    after(&mut rig, 3);
+    assert!(!rig.got[2].meta.catch_up);
+    rig.sources.stop();
+
+    // Rotated while down: the rest of the old file, then the new one.
+    append(&log, "four\n");
+    rotate(&log, 2);
+    append(&log, "five\n");
+    let mut rig = start();
+    assert_eq!(rig.texts(), ["four", "five"]);
+    assert!(rig.got.iter().all(|g| g.meta.catch_up));
+    rig.sources.stop();
+
+    // Rotated, and nothing new yet.
+    append(&log, "six\n");
+    rotate(&log, 2);
+    let mut rig = start();
+    assert_eq!(rig.texts(), ["six"]);
+    append(&log, "seven\n");
+    after(&mut rig, 2);
+    rig.sources.stop();
+
+    // The same inode with other content, as long as the old.
+    fs::write(&log, "SEVEN\n").unwrap();
+    assert_eq!(start().texts(), ["SEVEN"]);
+}
+
+#[test]
+fn a_damaged_state_file_is_no_state() {
+    let dir = Dir::new();
+    let (log, state) = (dir.at("log"), dir.at("state"));
+    fs::write(&log, "before\n").unwrap();
+    for text in ["", "\n\n", "1 2 3", "x y z a /log\n", "99999999999999999999 1 1 1 /x\n", "\0\u{ff}"] {
+        fs::write(&state, text).unwrap();
+        let mut rig = Rig::new(Some(&state), &spec(&log));
+        rig.rest();
+        assert!(rig.got.is_empty(), "{text}");
+    }
+    let forged = format!("1 2 {} 0 {}\n", u64::MAX, log.display());
+    fs::write(&state, forged).unwrap();
+    let mut rig = Rig::new(Some(&state), &spec(&log));
+    rig.rest();
+    assert!(rig.got.iter().all(|g| g.meta.catch_up));
+}
+
+#[test]
+fn the_state_is_written_once_a_minute_and_only_when_it_changes() {
+    let dir = Dir::new();
+    let (log, state) = (dir.at("log"), dir.at("state"));
+    fs::write(&log, "").unwrap();
+    let mut rig = Rig::new(Some(&state), &spec(&log));
+    rig.rest();
+    append(&log, "one\n");
+    after(&mut rig, 1);
+    assert!(!state.exists());
+    rig.ahead = Duration::from_secs(61);
+    rig.rest();
+    assert!(state.exists());
+    fs::remove_file(&state).unwrap();
+    rig.ahead = Duration::from_secs(122);
+    rig.rest();
+    assert!(!state.exists());
+}
+
+#[test]
+fn what_is_no_file_is_refused_with_its_name() {
+    let dir = Dir::new();
+    fs::create_dir(dir.at("log")).unwrap();
+    let (mut rig, log) = follow(&dir, None);
+    assert_eq!(rig.state(0), State::Waiting(crate::host::source::Error::Kind(log.clone())));
+    fs::remove_dir(&log).unwrap();
+    append(&log, "a file now\n");
+    after(&mut rig, 1);
+}
+
+/// Writes `LINES` numbered lines to `log`, which is rotated ten times meanwhile, and reads them all.
+fn a_million(first: Option<&str>) {
+    const LINES: usize = 1_000_000;
+    const CHUNK: usize = 1_000;
+    let dir = Dir::new();
+    let (mut rig, log) = follow(&dir, first);
+    let writer = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        for chunk in 0..LINES / CHUNK {
+            if chunk % (LINES / CHUNK / 11) == 0 && chunk > 0 && chunk < LINES / CHUNK - 50 {
+                rotate(&log, 12);
+            }
+            text.clear();
+            for n in chunk * CHUNK..(chunk + 1) * CHUNK {
+                writeln!(text, "Nov 22 20:00:00 host app[1]: {n}").unwrap();
+            }
+            append(&log, core::str::from_utf8(&text).unwrap());
+        }
+    });
+    let mut seen = vec![false; LINES];
+    let (mut count, mut in_order, mut last) = (0, 0, 0);
+    let end = time::Instant::now() + time::Duration::from_secs(100);
+    while count < LINES {
+        assert!(time::Instant::now() < end, "{count} lines, {:?}", rig.tally(0));
+        rig.turn_with(&mut |_, _, line, _| {
+            let n = line.rsplit(|&b| b == b' ').next().unwrap();
+            let n: usize = n.iter().fold(0, |n, b| n * 10 + usize::from(b - b'0'));
+            assert!(!core::mem::replace(&mut seen[n], true), "{n} came twice");
+            in_order += usize::from(n >= last);
+            last = n;
+            count += 1;
+        });
+    }
+    writer.join().unwrap();
+    let tally = rig.tally(0);
+    assert_eq!((tally.lines.get(), tally.rotated.get()), (LINES as u64, 10));
+    assert_eq!((tally.partial.get(), tally.overlong.get(), tally.untraced.get()), (0, 0, 0));
+    assert!(in_order >= LINES - 10);
+}
+
+#[test]
+fn a_million_lines_through_ten_rotations_are_all_counted() {
+    a_million(Some("from before\n"));
+}
+
+#[test]
+fn a_million_lines_of_a_file_created_late_are_all_counted() {
+    a_million(None);
+}

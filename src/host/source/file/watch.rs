@@ -1,0 +1,246 @@
+//! What inotify says about a followed name: the directories that lead to it, and where renames took its files.
+
+use super::open;
+use super::tail::Id;
+use crate::host::sys::Errno;
+use crate::host::sys::file::c_path;
+use crate::host::sys::inotify::{Event, Inotify, Watch};
+use crate::time::{Duration, Instant};
+use std::ffi::OsStr;
+use std::format;
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::vec::Vec;
+
+/// Symlinks followed from the name to the file.
+const HOPS: usize = 8;
+/// Renamed files followed at once; the oldest is forgotten.
+const MOVES: usize = 64;
+/// A rename that did not arrive anywhere we watch by then has left for good.
+const FLIGHT: Duration = Duration::from_secs(1);
+/// How long a renamed file is followed after its last rename, if it is not open.
+const TRAIL: Duration = Duration::from_secs(60);
+
+const DIR: u32 = libc::IN_CREATE
+    | libc::IN_MOVED_FROM
+    | libc::IN_MOVED_TO
+    | libc::IN_DELETE
+    | libc::IN_ATTRIB
+    | libc::IN_DELETE_SELF
+    | libc::IN_MOVE_SELF
+    | libc::IN_ONLYDIR;
+const FILE: u32 = libc::IN_MODIFY | libc::IN_ATTRIB;
+
+/// A watched directory and the name in it that leads to the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Step {
+    watch: Watch,
+    dir: PathBuf,
+    name: Vec<u8>,
+}
+
+/// A file that bore the name and was renamed.
+#[derive(Debug)]
+struct Moved {
+    cookie: u32,
+    /// Where it is now; `None` between the two halves of a rename.
+    place: Option<PathBuf>,
+    /// Its place changed since it was last looked at.
+    fresh: bool,
+    id: Option<Id>,
+    at: Instant,
+}
+
+/// What [`Watcher::read`] found.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// The name may mean another file now.
+    pub(super) recheck: bool,
+    /// A file was moved to the name.
+    pub(super) replaced: bool,
+    /// Something's attributes changed.
+    pub(super) attributes: bool,
+    /// Events were lost.
+    pub(super) overflow: bool,
+    /// Renamed files that were deleted before they were looked at.
+    pub(super) untraced: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Watcher {
+    inotify: Inotify,
+    steps: Vec<Step>,
+    moved: Vec<Moved>,
+}
+
+impl Watcher {
+    pub(super) fn new() -> Result<Self, Errno> {
+        Ok(Self { inotify: Inotify::new()?, steps: Vec::new(), moved: Vec::new() })
+    }
+
+    pub(super) const fn inotify(&self) -> &Inotify {
+        &self.inotify
+    }
+
+    /// Watches an open file for writes. By its descriptor, since the name may mean another one by now.
+    pub(super) fn watch_file(&self, file: &File, path: &Path) -> Option<Watch> {
+        let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let by = |path: &Path| c_path(path).and_then(|path| self.inotify.watch(&path, FILE));
+        // Without /proc a wrong guess costs time, not lines: the regular check finds it.
+        by(Path::new(&own)).or_else(|_| by(path)).ok()
+    }
+
+    /// Forgets the renames seen so far: they were of files that are not ours.
+    pub(super) fn forget_moves(&mut self) {
+        self.moved.clear();
+    }
+
+    /// An old file was closed.
+    pub(super) fn forget(&mut self, watch: Option<Watch>, id: Id) {
+        if let Some(watch) = watch {
+            self.inotify.unwatch(watch);
+        }
+        self.moved.retain(|m| m.id != Some(id));
+    }
+
+    /// Takes all events that are queued. `modified` is called for each file that was written to.
+    pub(super) fn read(
+        &mut self,
+        now: Instant,
+        buf: &mut [u8],
+        mut modified: impl FnMut(Watch),
+    ) -> Changes {
+        let mut changes = Changes::default();
+        let Self { inotify, steps, moved } = self;
+        // Bounded, as every turn is; the rest stays queued, in its order.
+        for _ in 0..4 {
+            let more = inotify.read(buf, |event| {
+                if event.mask & libc::IN_Q_OVERFLOW != 0 {
+                    (changes.overflow, changes.recheck) = (true, true);
+                }
+                if event.mask & libc::IN_MODIFY != 0 {
+                    modified(event.watch);
+                }
+                changes.attributes |= event.mask & libc::IN_ATTRIB != 0;
+                let Some(step) = steps.iter().find(|s| s.watch == event.watch) else { return };
+                let gone = libc::IN_DELETE_SELF | libc::IN_MOVE_SELF | libc::IN_IGNORED | libc::IN_UNMOUNT;
+                changes.recheck |= event.mask & gone != 0;
+                // A directory may lead to the name by two ways.
+                let named = steps.iter().any(|s| s.watch == event.watch && s.name == event.name);
+                trace(moved, &event, &step.dir, named, now, &mut changes);
+            });
+            if !matches!(more, Ok(true)) {
+                break;
+            }
+        }
+        moved.retain(|m| {
+            m.place.is_some() && m.at + TRAIL > now || m.place.is_none() && m.at + FLIGHT > now
+        });
+        changes
+    }
+
+    /// The renamed files whose place is new: each opened, if it can be.
+    pub(super) fn found(&mut self) -> Vec<(File, Id)> {
+        let mut all = Vec::new();
+        for moved in self.moved.iter_mut().filter(|m| m.fresh) {
+            let Some(place) = &moved.place else { continue };
+            moved.fresh = false;
+            if let Ok((file, id, _)) = open(place) {
+                moved.id = Some(id);
+                all.push((file, id));
+            }
+        }
+        all
+    }
+
+    /// Watches every directory on the way to `path`, through symlinks, and for what is not there the nearest
+    /// directory that is.
+    pub(super) fn follow(&mut self, path: &Path) {
+        let mut steps = Vec::new();
+        let mut path = path.to_path_buf();
+        for _ in 0..HOPS {
+            let Some(step) = self.subscribe(&path) else { break };
+            let whole = step.dir.join(OsStr::from_bytes(&step.name)) == path;
+            let dir = step.dir.clone();
+            steps.push(step);
+            match fs::read_link(&path) {
+                Ok(target) if whole => path = dir.join(target),
+                _ => break,
+            }
+        }
+        for old in &self.steps {
+            if !steps.iter().any(|s| s.watch == old.watch) {
+                self.inotify.unwatch(old.watch);
+            }
+        }
+        self.steps = steps;
+    }
+
+    /// Watches the directory of `path`, or the nearest one above that can be watched.
+    fn subscribe(&self, path: &Path) -> Option<Step> {
+        let mut before = None;
+        loop {
+            let (step, child) = self.climb(path)?;
+            // A directory that was made between the failed look at it and the watch above it is looked at again;
+            // if that fails too, it exists and cannot be watched, and the one above must do.
+            if child == path || !child.exists() || before == Some(child) {
+                return Some(step);
+            }
+            before = Some(child);
+        }
+    }
+
+    /// The nearest watchable directory, and what of `path` lies in it.
+    fn climb<'p>(&self, path: &'p Path) -> Option<(Step, &'p Path)> {
+        path.ancestors().find_map(|child| {
+            let (dir, name) = (child.parent()?, child.file_name()?);
+            let watch = c_path(dir).and_then(|dir| self.inotify.watch(&dir, DIR)).ok()?;
+            Some((Step { watch, dir: dir.into(), name: name.as_bytes().to_vec() }, child))
+        })
+    }
+}
+
+/// Follows the files that bore the name. `named`: the event is about the name itself.
+fn trace(
+    moved: &mut Vec<Moved>,
+    event: &Event<'_>,
+    dir: &Path,
+    named: bool,
+    now: Instant,
+    changes: &mut Changes,
+) {
+    let is = |bit| event.mask & bit != 0;
+    let place = || dir.join(OsStr::from_bytes(event.name));
+    // A deletion, or a rename onto it, ends what was there.
+    if is(libc::IN_DELETE | libc::IN_MOVED_TO)
+        && let Some(at) = moved.iter().position(|m| m.place.as_ref().is_some_and(|p| *p == place()))
+    {
+        changes.untraced += u64::from(moved.remove(at).id.is_none());
+    }
+    if is(libc::IN_MOVED_TO)
+        && let Some(m) = moved.iter_mut().find(|m| m.place.is_none() && m.cookie == event.cookie)
+    {
+        (m.place, m.fresh, m.at) = (Some(place()), true, now);
+        changes.recheck = true;
+        if !named {
+            return;
+        }
+    }
+    if named {
+        let shape = libc::IN_CREATE | libc::IN_MOVED_FROM | libc::IN_MOVED_TO | libc::IN_DELETE;
+        changes.recheck |= is(shape);
+        changes.replaced |= is(libc::IN_MOVED_TO);
+        if is(libc::IN_MOVED_FROM) {
+            if moved.len() >= MOVES {
+                moved.remove(0);
+            }
+            moved.push(Moved { cookie: event.cookie, place: None, fresh: false, id: None, at: now });
+        }
+    } else if is(libc::IN_MOVED_FROM)
+        && let Some(m) = moved.iter_mut().find(|m| m.place.as_ref().is_some_and(|p| *p == place()))
+    {
+        (m.cookie, m.place, m.at) = (event.cookie, None, now);
+    }
+}

@@ -1,0 +1,96 @@
+//! One stream's [`Framer`], over a line buffer from a pool that the whole process shares.
+
+use super::SourceTally;
+use crate::frame::{Framer, Framing, Tally};
+use core::fmt;
+use std::boxed::Box;
+use std::sync::{Mutex, PoisonError};
+use std::vec;
+use std::vec::Vec;
+
+/// The longest line.
+pub(super) const LONGEST_LINE: usize = 8192;
+
+/// Framers that streams have given back, at the start of a stream again. Their buffers are never freed: there are
+/// as many as streams ever were open at once, and a reload finds them here.
+static POOL: Mutex<Vec<(Framing, Framer<'static>)>> = Mutex::new(Vec::new());
+
+/// Bytes in, whole lines out.
+pub(super) struct Lines {
+    framing: Framing,
+    /// `None` only while it is dropped.
+    framer: Option<Framer<'static>>,
+}
+
+impl Lines {
+    fn new(framing: Framing) -> Self {
+        let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+        let spare = pool.iter().position(|(f, _)| *f == framing).map(|at| pool.swap_remove(at).1);
+        let framer = spare.unwrap_or_else(|| {
+            let buf = Box::leak(vec![0; LONGEST_LINE].into_boxed_slice());
+            Framer::new(buf, framing)
+        });
+        Self { framing, framer: Some(framer) }
+    }
+
+    /// The lines of a file or of a program's output.
+    pub(super) fn text() -> Self {
+        Self::new(Framing::Lf)
+    }
+
+    /// A TCP stream of RFC 6587, of either kind.
+    pub(super) fn stream() -> Self {
+        Self::new(Framing::Auto)
+    }
+
+    /// Every piece is one message.
+    pub(super) fn datagram() -> Self {
+        Self::new(Framing::Datagram)
+    }
+
+    /// Takes the next piece and hands up the lines that it ends.
+    pub(super) fn push(&mut self, data: &[u8], tally: &mut SourceTally, line: &mut dyn FnMut(&[u8])) {
+        self.with(tally, |framer, tally| framer.push(data, tally, &mut |l| line(l)));
+    }
+
+    /// The input is complete: hands up a last line that has no newline.
+    pub(super) fn finish(&mut self, tally: &mut SourceTally, line: &mut dyn FnMut(&[u8])) {
+        self.with(tally, |framer, tally| framer.finish(tally, &mut |l| line(l)));
+    }
+
+    /// Drops what is held: its end will not come.
+    pub(super) fn abandon(&mut self, tally: &mut SourceTally) {
+        self.with(tally, |framer, tally| framer.close(tally));
+    }
+
+    /// Whether nothing more can come of the stream.
+    pub(super) fn is_broken(&self) -> bool {
+        self.framer.as_ref().is_some_and(Framer::is_broken)
+    }
+
+    fn with(&mut self, tally: &mut SourceTally, f: impl FnOnce(&mut Framer<'static>, &mut Tally)) {
+        let mut framed = Tally::default();
+        if let Some(framer) = &mut self.framer {
+            f(framer, &mut framed);
+        }
+        tally.lines.add(framed.lines.get());
+        tally.overlong.add(framed.overlong.get());
+        tally.partial.add(framed.partial.get());
+        tally.broken.add(framed.broken.get());
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        if let Some(mut framer) = self.framer.take() {
+            framer.close(&mut Tally::default());
+            POOL.lock().unwrap_or_else(PoisonError::into_inner).push((self.framing, framer));
+        }
+    }
+}
+
+impl fmt::Debug for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Lines").field(&self.framing).finish()
+    }
+}

@@ -1,0 +1,144 @@
+//! Where log bytes come from: UDP, TCP, Unix datagrams, files, `logread -f`, standard input.
+//!
+//! In: a list of [`Spec`]s and readiness from the [`Poller`]. Out: whole lines, one call each. One thread serves
+//! all of them, each a bounded piece a turn, so that no source starves another: what is left over is found again
+//! by the next turn.
+//!
+//! ```text
+//! sources.apply(&poller, specs, now, |error| …);
+//! loop {
+//!     for event in poller.wait(sources.timeout(now))? {
+//!         if event.token.owner == Sources::OWNER { sources.ready(&poller, event.token, now, &mut on_line) }
+//!     }
+//!     sources.turn(&poller, now, &mut on_line);
+//! }
+//! ```
+//!
+//! Memory is taken when a source starts and when a connection comes: one read buffer of 64 KiB for all, one line
+//! buffer a stream, recycled. Nothing is allocated a line. What is lost is counted in [`SourceTally`].
+
+mod error;
+pub mod file;
+mod lines;
+mod logread;
+mod sources;
+mod stdin;
+mod tcp;
+mod udp;
+mod unix;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::Error;
+pub use sources::{Sources, State};
+
+use super::poll::Poller;
+use crate::addr::Addr;
+use crate::tally::tally;
+use crate::time::Instant;
+use core::net::SocketAddr;
+use std::ffi::CString;
+use std::path::PathBuf;
+use std::vec::Vec;
+
+/// The bytes read at once, and the longest datagram.
+pub const READ: usize = 65_536;
+
+/// A source as the configuration names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Spec {
+    /// Syslog over UDP (RFC 5426), a message a datagram.
+    Udp {
+        /// Where to listen.
+        listen: SocketAddr,
+    },
+    /// Syslog over TCP (RFC 6587), octet-counted or newline-ended.
+    Tcp {
+        /// Where to listen.
+        listen: SocketAddr,
+        /// The most connections at once; one more closes another.
+        connections: u16,
+    },
+    /// A datagram socket that `syslog(3)` writes to.
+    Unix {
+        /// `/dev/log`, usually.
+        path: PathBuf,
+    },
+    /// A log file, followed over rotations.
+    File {
+        /// Its name; it need not exist.
+        path: PathBuf,
+    },
+    /// A command whose output is the log, started again when it ends.
+    Logread {
+        /// Program and arguments: `logread -f`.
+        argv: Vec<CString>,
+    },
+    /// Standard input, to its end.
+    Stdin,
+}
+
+/// Which source: its place in [`Sources`], the same as long as its [`Spec`] is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SourceId(pub u16);
+
+/// Which stream of a source: a number a TCP connection (not used again until 2³² others were), 0 elsewhere.
+/// Datagram sockets have one stream for all senders; [`LineMeta::from`] tells those apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StreamKey(pub u32);
+
+/// What a source knows of a line beside its bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LineMeta {
+    /// The line is from before now: it was in a file already when edgeban came to it. Its own stamp says when.
+    pub catch_up: bool,
+    /// Who sent it, where it came over the network.
+    pub from: Option<Addr>,
+}
+
+/// What is called for each line, without its terminator.
+pub type OnLine<'a> = dyn FnMut(SourceId, StreamKey, &[u8], LineMeta) + 'a;
+
+tally! {
+    /// What a source has seen and lost.
+    pub struct SourceTally {
+        /// Lines handed up.
+        lines,
+        /// Bytes read.
+        bytes,
+        /// Lines longer than the line buffer, dropped through their end.
+        overlong,
+        /// Lines that had no end when their stream ended, dropped.
+        partial,
+        /// TCP connections whose octet counts made no sense, closed.
+        broken,
+        /// Datagrams that the kernel dropped because they came faster than they were read.
+        dropped,
+        /// TCP connections accepted.
+        connections,
+        /// TCP connections closed to make room for another.
+        evicted,
+        /// Files that had become another while keeping their name's inode: read again from their start.
+        truncated,
+        /// Files that had been renamed or removed, and were read to their end.
+        rotated,
+        /// Rotated files that were gone before they could be recognised or opened.
+        untraced,
+        /// Times that `logread` was started again.
+        restarts,
+        /// Failed system calls.
+        errors,
+    }
+}
+
+/// What a source needs while it works.
+struct Cx<'a> {
+    poller: &'a Poller,
+    id: SourceId,
+    now: Instant,
+    /// [`READ`] bytes, shared by all sources.
+    buf: &'a mut [u8],
+    tally: &'a mut SourceTally,
+    emit: &'a mut OnLine<'a>,
+}

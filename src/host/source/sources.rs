@@ -1,0 +1,294 @@
+//! All sources of the daemon, and what they share.
+
+use super::file::{FileSource, Saved};
+use super::logread::{self, Logread};
+use super::stdin::Stdin;
+use super::tcp::Tcp;
+use super::udp::Udp;
+use super::unix::Unix;
+use super::{Cx, Error, OnLine, READ, SourceId, SourceTally, Spec};
+use crate::host::poll::{Poller, Token};
+use crate::host::sys::Errno;
+use crate::host::sys::spawn::Child;
+use crate::time::{Duration, Instant};
+use std::boxed::Box;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::vec;
+use std::vec::Vec;
+
+/// When a source that could not be opened is tried again.
+const RETRY: Duration = Duration::from_secs(10);
+/// The shortest time between two writes of the state file, which may lie on flash.
+const SAVE: Duration = Duration::from_secs(60);
+
+/// How a source is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Open, with so many connections (TCP) or files (1 or 0, and rotated ones).
+    Up(usize),
+    /// Not working; tried again by itself.
+    Waiting(Error),
+    /// Read to its end.
+    Ended,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Udp(Udp),
+    Tcp(Tcp),
+    Unix(Unix),
+    File(Box<FileSource>),
+    Logread(Box<Logread>),
+    Stdin(Stdin),
+    Down { error: Error, retry: Instant },
+}
+
+#[derive(Debug)]
+struct Slot {
+    spec: Spec,
+    kind: Kind,
+    tally: SourceTally,
+}
+
+/// The sources. See [`super`] for how to drive them.
+#[derive(Debug)]
+pub struct Sources {
+    slots: Vec<Option<Slot>>,
+    buf: Box<[u8]>,
+    /// Children of closed sources that have not been waited for.
+    orphans: Vec<Child>,
+    state: Option<PathBuf>,
+    written: Vec<u8>,
+    next_save: Instant,
+}
+
+impl Sources {
+    /// [`Token::owner`] of every descriptor of a source.
+    pub const OWNER: u8 = 0;
+
+    /// None yet. `state` is the file that remembers how far files were read; without one every file is begun at its
+    /// end.
+    pub fn new(state: Option<&Path>) -> Self {
+        Self {
+            slots: Vec::new(),
+            buf: vec![0; READ].into_boxed_slice(),
+            orphans: Vec::new(),
+            state: state.map(Into::into),
+            written: Vec::new(),
+            next_save: Instant::ZERO,
+        }
+    }
+
+    /// Makes the sources those of `specs`: what is there stays as it is, what is not named any more is closed, what is
+    /// new is opened. One that cannot be opened is reported to `failed` and tried again every ten seconds. Only the
+    /// first 65,536 are taken.
+    pub fn apply(&mut self, poller: &Poller, specs: &[Spec], now: Instant, mut failed: impl FnMut(&Error)) {
+        self.save();
+        for slot in &mut self.slots {
+            if slot.as_ref().is_some_and(|s| !specs.contains(&s.spec))
+                && let Some(Slot { kind: Kind::Logread(mut logread), .. }) = slot.take()
+            {
+                self.orphans.append(&mut logread.stop());
+            }
+        }
+        let saved = self.read_state();
+        for spec in specs.iter().take(1 << 16) {
+            if self.slots.iter().flatten().any(|s| s.spec == *spec) {
+                continue;
+            }
+            let free = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
+            if free == self.slots.len() {
+                self.slots.push(None);
+            }
+            let kind = open(poller, token(free), spec, &saved).unwrap_or_else(|error| {
+                failed(&error);
+                Kind::Down { error, retry: now + RETRY }
+            });
+            if let Some(slot) = self.slots.get_mut(free) {
+                *slot = Some(Slot { spec: spec.clone(), kind, tally: SourceTally::default() });
+            }
+        }
+        self.next_save = now + SAVE;
+    }
+
+    /// Serves one event whose owner is [`Sources::OWNER`].
+    pub fn ready(&mut self, poller: &Poller, token: Token, now: Instant, on_line: &mut OnLine<'_>) {
+        let Some(Some(slot)) = self.slots.get_mut(usize::from(token.index)) else { return };
+        let cx = &mut Cx {
+            poller,
+            id: SourceId(token.index),
+            now,
+            buf: &mut self.buf,
+            tally: &mut slot.tally,
+            emit: on_line,
+        };
+        match &mut slot.kind {
+            Kind::Udp(s) => s.ready(cx),
+            Kind::Tcp(s) => s.ready(token.part, cx),
+            Kind::Unix(s) => s.ready(cx),
+            Kind::File(s) => s.ready(cx),
+            Kind::Logread(s) => s.ready(cx),
+            Kind::Stdin(s) => s.ready(cx),
+            Kind::Down { .. } => {}
+        }
+    }
+
+    /// Goes on with what is not told by an event: the rest of a file, restarts, retries, the state file. To be
+    /// called after every wait.
+    pub fn turn(&mut self, poller: &Poller, now: Instant, on_line: &mut OnLine<'_>) {
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            let Some(slot) = slot else { continue };
+            let cx = &mut Cx {
+                poller,
+                id: SourceId(index as u16),
+                now,
+                buf: &mut self.buf,
+                tally: &mut slot.tally,
+                emit: on_line,
+            };
+            match &mut slot.kind {
+                Kind::Tcp(s) => s.turn(cx),
+                Kind::File(s) => s.turn(cx),
+                Kind::Logread(s) => s.turn(cx),
+                Kind::Stdin(s) => s.turn(cx),
+                Kind::Down { retry, .. } if *retry <= now => {
+                    slot.kind = open(poller, token(index), &slot.spec, &[])
+                        .unwrap_or_else(|error| Kind::Down { error, retry: now + RETRY });
+                }
+                Kind::Udp(_) | Kind::Unix(_) | Kind::Down { .. } => {}
+            }
+        }
+        if self.next_save <= now {
+            self.next_save = now + SAVE;
+            self.save();
+        }
+    }
+
+    /// How long [`Poller::wait`] may wait for the sources' sake, in milliseconds.
+    pub fn timeout(&self, now: Instant) -> Option<u32> {
+        let mut first = Instant::NEVER;
+        for slot in self.slots.iter().flatten() {
+            let (pending, deadline) = match &slot.kind {
+                Kind::Tcp(s) => (false, s.deadline()),
+                Kind::File(s) => (s.pending(), s.deadline()),
+                Kind::Logread(s) => (false, s.deadline()),
+                Kind::Stdin(s) => (s.pending(), Instant::NEVER),
+                Kind::Down { retry, .. } => (false, *retry),
+                Kind::Udp(_) | Kind::Unix(_) => (false, Instant::NEVER),
+            };
+            first = first.min(if pending { now } else { deadline });
+        }
+        (first != Instant::NEVER).then(|| u32::try_from(first.since(now).millis()).unwrap_or(u32::MAX))
+    }
+
+    /// A child has ended (`SIGCHLD`).
+    pub fn reap(&mut self) {
+        for slot in self.slots.iter_mut().flatten() {
+            if let Kind::Logread(s) = &mut slot.kind {
+                s.reap();
+            }
+        }
+        logread::reap(&mut self.orphans);
+    }
+
+    /// Saves how far files were read, ends the children and closes everything. A Unix socket's path is removed.
+    pub fn stop(&mut self) {
+        self.save();
+        for slot in core::mem::take(&mut self.slots).into_iter().flatten() {
+            if let Kind::Logread(mut s) = slot.kind {
+                self.orphans.append(&mut s.stop());
+            }
+        }
+        self.reap();
+    }
+
+    /// Calls `each` for every source, for `status`.
+    pub fn each(&self, mut each: impl FnMut(SourceId, &Spec, State, &SourceTally)) {
+        for (index, slot) in self.slots.iter().enumerate() {
+            let Some(slot) = slot else { continue };
+            let waiting =
+                |error: Option<&Error>, n| error.map_or(State::Up(n), |e| State::Waiting(e.clone()));
+            let state = match &slot.kind {
+                Kind::Udp(_) | Kind::Unix(_) => State::Up(1),
+                Kind::Tcp(s) => State::Up(s.open_connections()),
+                Kind::File(s) => waiting(s.error(), s.open_files()),
+                Kind::Logread(s) => waiting(s.error(), 1),
+                Kind::Stdin(s) if s.ended() => State::Ended,
+                Kind::Stdin(_) => State::Up(1),
+                Kind::Down { error, .. } => State::Waiting(error.clone()),
+            };
+            each(SourceId(index as u16), &slot.spec, state, &slot.tally);
+        }
+    }
+
+    /// What [`Sources::each`] shows of one source.
+    pub fn tally(&self, id: SourceId) -> Option<&SourceTally> {
+        self.slots.get(usize::from(id.0))?.as_ref().map(|s| &s.tally)
+    }
+
+    /// Writes the state file if it would change: whole or not at all, by renaming.
+    fn save(&mut self) {
+        let Some(path) = &self.state else { return };
+        let mut text = Vec::new();
+        for slot in self.slots.iter().flatten() {
+            if let Kind::File(s) = &slot.kind {
+                s.save().iter().for_each(|saved| saved.write(s.path(), &mut text));
+            }
+        }
+        if text == self.written {
+            return;
+        }
+        let new = path.with_extension("new");
+        match fs::write(&new, &text).and_then(|()| fs::rename(&new, path)) {
+            Ok(()) => self.written = text,
+            Err(e) => log::warn!("{}", Error::Path(path.clone(), Errno::from(e))),
+        }
+    }
+
+    fn read_state(&self) -> Vec<(PathBuf, Saved)> {
+        let Some(text) = self.state.as_ref().and_then(|path| fs::read(path).ok()) else {
+            return Vec::new();
+        };
+        text.split(|&b| b == b'\n').filter_map(Saved::read).collect()
+    }
+
+    #[cfg(test)]
+    pub(super) fn local(&self, id: SourceId) -> Option<std::net::SocketAddr> {
+        match &self.slots.get(usize::from(id.0))?.as_ref()?.kind {
+            Kind::Udp(s) => s.local(),
+            Kind::Tcp(s) => s.local(),
+            _ => None,
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn add_input(&mut self, poller: &Poller, fd: std::os::fd::OwnedFd) {
+        let kind = Kind::Stdin(Stdin::over(poller, token(self.slots.len()), fd).unwrap());
+        self.slots.push(Some(Slot { spec: Spec::Stdin, kind, tally: SourceTally::default() }));
+    }
+
+    #[cfg(test)]
+    pub(super) fn unreaped(&self) -> usize {
+        self.orphans.len()
+    }
+}
+
+fn token(index: usize) -> Token {
+    Token::new(Sources::OWNER, index as u16, 0)
+}
+
+fn open(poller: &Poller, token: Token, spec: &Spec, saved: &[(PathBuf, Saved)]) -> Result<Kind, Error> {
+    Ok(match spec {
+        Spec::Udp { listen } => Kind::Udp(Udp::open(poller, token, *listen)?),
+        Spec::Tcp { listen, connections } => Kind::Tcp(Tcp::open(poller, token, *listen, *connections)?),
+        Spec::Unix { path } => Kind::Unix(Unix::open(poller, token, path)?),
+        Spec::File { path } => {
+            let own = |(p, s): &(PathBuf, Saved)| (*p == FileSource::absolute(path)).then_some(*s);
+            let saved = saved.iter().filter_map(own).collect();
+            Kind::File(Box::new(FileSource::new(poller, token, path, saved)))
+        }
+        Spec::Logread { argv } => Kind::Logread(Box::new(Logread::new(token, argv))),
+        Spec::Stdin => Kind::Stdin(Stdin::open(poller, token)?),
+    })
+}

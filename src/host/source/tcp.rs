@@ -1,0 +1,176 @@
+//! A syslog server over TCP (RFC 6587): many connections, each with its own framing state.
+//!
+//! When all places are taken, a connection makes room: of the address that holds the most, the one that was
+//! silent longest. So one host that opens connections without end closes its own, not those of others.
+
+use super::lines::Lines;
+use super::{Cx, Error, LineMeta, StreamKey};
+use crate::addr::Addr;
+use crate::host::poll::{Interest, Poller, Token};
+use crate::host::sys::{Errno, file, net};
+use crate::time::{Duration, Instant};
+use core::cmp::Reverse;
+use core::net::SocketAddr;
+use std::io;
+use std::net::{TcpListener, TcpStream};
+use std::vec::Vec;
+
+/// Connections accepted a turn.
+const BUDGET: usize = 16;
+/// How long to leave the listener alone when the system has no descriptor left.
+const PAUSE: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+struct Conn {
+    stream: TcpStream,
+    from: Addr,
+    key: StreamKey,
+    lines: Lines,
+    active: Instant,
+}
+
+/// The listener and its connections.
+#[derive(Debug)]
+pub(super) struct Tcp {
+    listener: TcpListener,
+    token: Token,
+    conns: Vec<Option<Conn>>,
+    serial: u32,
+    paused: Option<Instant>,
+}
+
+impl Tcp {
+    pub(super) fn open(
+        poller: &Poller,
+        token: Token,
+        listen: SocketAddr,
+        most: u16,
+    ) -> Result<Self, Error> {
+        let open = || -> Result<TcpListener, Errno> {
+            let listener = TcpListener::bind(listen)?;
+            listener.set_nonblocking(true)?;
+            poller.add(&listener, token, Interest::Read)?;
+            Ok(listener)
+        };
+        let listener = open().map_err(|e| Error::Listen(listen, e))?;
+        let mut conns = Vec::new();
+        conns.resize_with(usize::from(most.max(1)), || None);
+        Ok(Self { listener, token, conns, serial: 0, paused: None })
+    }
+
+    #[cfg(test)]
+    pub(super) fn local(&self) -> Option<SocketAddr> {
+        self.listener.local_addr().ok()
+    }
+
+    /// How many connections are open.
+    pub(super) fn open_connections(&self) -> usize {
+        self.conns.iter().flatten().count()
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        self.paused.unwrap_or(Instant::NEVER)
+    }
+
+    pub(super) fn turn(&mut self, cx: &mut Cx<'_>) {
+        if self.paused.is_some_and(|until| until <= cx.now) {
+            self.paused = None;
+            if cx.poller.modify(&self.listener, self.token, Interest::Read).is_err() {
+                cx.tally.errors.bump();
+            }
+        }
+    }
+
+    /// `part` 0 is the listener, `n` the connection in place `n − 1`.
+    pub(super) fn ready(&mut self, part: u32, cx: &mut Cx<'_>) {
+        match (part as usize).checked_sub(1) {
+            None => self.accept(cx),
+            Some(place) => self.read(place, cx),
+        }
+    }
+
+    fn accept(&mut self, cx: &mut Cx<'_>) {
+        for _ in 0..BUDGET {
+            let (stream, peer) = match self.listener.accept() {
+                Ok(accepted) => accepted,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                Err(e) => {
+                    cx.tally.errors.bump();
+                    if matches!(
+                        e.raw_os_error(),
+                        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
+                    ) {
+                        // It stays ready until descriptors are free: without a pause the loop would spin.
+                        let _ = cx.poller.modify(&self.listener, self.token, Interest::None);
+                        self.paused = Some(cx.now + PAUSE);
+                        return;
+                    }
+                    continue;
+                }
+            };
+            cx.tally.connections.bump();
+            let place = match self.conns.iter().position(Option::is_none) {
+                Some(free) => free,
+                None => self.make_room(cx),
+            };
+            let token = Token { part: place as u32 + 1, ..self.token };
+            if stream.set_nonblocking(true).is_err()
+                || cx.poller.add(&stream, token, Interest::Read).is_err()
+            {
+                cx.tally.errors.bump();
+                continue;
+            }
+            self.serial = self.serial.wrapping_add(1);
+            let (from, key) = (net::addr_of(&peer), StreamKey(self.serial));
+            if let Some(slot) = self.conns.get_mut(place) {
+                *slot = Some(Conn { stream, from, key, lines: Lines::stream(), active: cx.now });
+            }
+        }
+    }
+
+    /// Closes the connection that matters least and returns its place.
+    fn make_room(&mut self, cx: &mut Cx<'_>) -> usize {
+        let held = |from: Addr| self.conns.iter().flatten().filter(|c| c.from == from).count();
+        let victim = self
+            .conns
+            .iter()
+            .enumerate()
+            .filter_map(|(place, c)| c.as_ref().map(|c| (place, held(c.from), c.active)))
+            .max_by_key(|&(_, held, active)| (held, Reverse(active)))
+            .map_or(0, |(place, ..)| place);
+        cx.tally.evicted.bump();
+        self.read(victim, cx);
+        self.close(victim, cx);
+        victim
+    }
+
+    fn read(&mut self, place: usize, cx: &mut Cx<'_>) {
+        let Some(conn) = self.conns.get_mut(place).and_then(Option::as_mut) else { return };
+        match file::read(&conn.stream, cx.buf) {
+            Ok(n) if n > 0 => {
+                conn.active = cx.now;
+                cx.tally.bytes.add(n as u64);
+                let meta = LineMeta { catch_up: false, from: Some(conn.from) };
+                let (id, key, emit) = (cx.id, conn.key, &mut *cx.emit);
+                let data = cx.buf.get(..n).unwrap_or(&[]);
+                conn.lines.push(data, cx.tally, &mut |line| emit(id, key, line, meta));
+                if conn.lines.is_broken() {
+                    self.close(place, cx);
+                }
+            }
+            Err(Errno::AGAIN) => {}
+            Ok(_) => self.close(place, cx),
+            Err(_) => {
+                cx.tally.errors.bump();
+                self.close(place, cx);
+            }
+        }
+    }
+
+    /// What has no end by now is dropped: a cut connection may have cut its last line.
+    fn close(&mut self, place: usize, cx: &mut Cx<'_>) {
+        if let Some(mut conn) = self.conns.get_mut(place).and_then(Option::take) {
+            conn.lines.abandon(cx.tally);
+        }
+    }
+}

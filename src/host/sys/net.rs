@@ -1,0 +1,98 @@
+//! Datagrams with the kernel's count of those it dropped.
+
+use super::{Errno, check, retry};
+use crate::addr::Addr;
+use core::ffi::c_int;
+use core::mem::MaybeUninit;
+use core::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd};
+
+/// `SO_RXQ_OVFL` (linux/include/uapi/asm-generic/socket.h), which the libc crate lacks.
+#[cfg(not(any(target_arch = "sparc", target_arch = "sparc64")))]
+const SO_RXQ_OVFL: c_int = 40;
+#[cfg(any(target_arch = "sparc", target_arch = "sparc64"))]
+const SO_RXQ_OVFL: c_int = 0x24;
+
+/// One datagram.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram {
+    /// How much of the buffer it fills.
+    pub len: usize,
+    /// Whether the buffer was too small for it.
+    pub truncated: bool,
+    /// The sender, for an Internet socket.
+    pub from: Option<Addr>,
+    /// How many datagrams this socket has lost since it was made, where the kernel says so.
+    pub dropped: Option<u32>,
+}
+
+/// Receives one datagram without waiting. [`Errno::AGAIN`] when there is none.
+pub fn receive(fd: &impl AsFd, buf: &mut [u8]) -> Result<Datagram, Errno> {
+    let mut name = MaybeUninit::<libc::sockaddr_storage>::zeroed();
+    // Aligned as `cmsghdr` wants it.
+    let mut control = [0u64; 8];
+    let mut part = libc::iovec { iov_base: buf.as_mut_ptr().cast(), iov_len: buf.len() };
+    // SAFETY: all zero is a valid msghdr. The pointers set below outlive the call, with their true sizes.
+    let mut msg: libc::msghdr = unsafe { core::mem::zeroed() };
+    msg.msg_name = name.as_mut_ptr().cast();
+    msg.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+    msg.msg_iov = &mut part;
+    msg.msg_iovlen = 1;
+    msg.msg_control = control.as_mut_ptr().cast();
+    msg.msg_controllen = size_of_val(&control) as _;
+    let raw = fd.as_fd().as_raw_fd();
+    // SAFETY: as above.
+    let len = retry(|| unsafe { libc::recvmsg(raw, &mut msg, libc::MSG_DONTWAIT) })?;
+    // SAFETY: the storage was zeroed and is at least as large and as aligned as either address it is read as.
+    let from = unsafe {
+        match c_int::from((*name.as_ptr()).ss_family) {
+            libc::AF_INET => {
+                Some(Addr::v4((*name.as_ptr().cast::<libc::sockaddr_in>()).sin_addr.s_addr.to_ne_bytes()))
+            }
+            libc::AF_INET6 => {
+                Some(Addr::v6((*name.as_ptr().cast::<libc::sockaddr_in6>()).sin6_addr.s6_addr))
+            }
+            _ => None,
+        }
+    };
+    let mut dropped = None;
+    // SAFETY: the kernel filled `control` up to `msg_controllen`; CMSG_* stay within it.
+    unsafe {
+        let mut head = libc::CMSG_FIRSTHDR(&msg);
+        while !head.is_null() {
+            if (*head).cmsg_level == libc::SOL_SOCKET && (*head).cmsg_type == SO_RXQ_OVFL {
+                dropped = Some(core::ptr::read_unaligned(libc::CMSG_DATA(head).cast::<u32>()));
+            }
+            head = libc::CMSG_NXTHDR(&msg, head);
+        }
+    }
+    Ok(Datagram { len, truncated: msg.msg_flags & libc::MSG_TRUNC != 0, from, dropped })
+}
+
+/// Asks the kernel to count the datagrams it drops on this socket. False where it cannot.
+pub fn count_drops(fd: &impl AsFd) -> bool {
+    set(fd, SO_RXQ_OVFL, 1).is_ok()
+}
+
+/// Raises the receive buffer to `bytes`, past the system's limit where this process may.
+pub fn receive_buffer(fd: &impl AsFd, bytes: c_int) {
+    if set(fd, libc::SO_RCVBUFFORCE, bytes).is_err() {
+        // A smaller buffer still works; the losses are counted.
+        let _ = set(fd, libc::SO_RCVBUF, bytes);
+    }
+}
+
+/// The address of a peer.
+pub fn addr_of(peer: &SocketAddr) -> Addr {
+    match peer {
+        SocketAddr::V4(v4) => Addr::v4(v4.ip().octets()),
+        SocketAddr::V6(v6) => Addr::v6(v6.ip().octets()),
+    }
+}
+
+fn set(fd: &impl AsFd, option: c_int, value: c_int) -> Result<(), Errno> {
+    let size = size_of::<c_int>() as libc::socklen_t;
+    let at = (&raw const value).cast();
+    // SAFETY: `value` outlives the call and has `size` bytes.
+    check(unsafe { libc::setsockopt(fd.as_fd().as_raw_fd(), libc::SOL_SOCKET, option, at, size) }).map(drop)
+}

@@ -1,0 +1,196 @@
+//! How fast `edgeban replay` is, in CPU time, beside its peers on the same files in the same run.
+//!
+//! ```text
+//! cargo bench --bench replay -- [--lines N] [--runs K] [throughput] [foreign] [hostile]
+//! ```
+//! Each program runs K times in turn on each file and its fastest run counts: other work on the machine only ever
+//! adds time. Peers are measured where they are installed (sshguard's parser, `fail2ban-regex`); compare ratios.
+
+mod gen_log;
+mod hostile;
+
+use gen_log::Mix;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::env;
+
+/// fail2ban is about a hundred times slower: a part of the file is enough.
+const FAIL2BAN_LINES: u64 = 20_000;
+
+struct Options {
+    lines: u64,
+    runs: u32,
+    parts: Vec<String>,
+}
+
+fn main() {
+    let options = options();
+    let wants = |part: &str| options.parts.is_empty() || options.parts.iter().any(|p| p == part);
+    if wants("throughput") {
+        throughput(&options);
+    }
+    if wants("foreign") {
+        foreign(&options);
+    }
+    if wants("hostile") {
+        hostile_lines(&options);
+    }
+}
+
+fn options() -> Options {
+    let mut options = Options { lines: 1_000_000, runs: 3, parts: Vec::new() };
+    let mut args = env::args().skip(1);
+    while let Some(arg) = args.next() {
+        let mut number = || args.next().and_then(|n| n.parse().ok()).expect("a number follows the option");
+        match arg.as_str() {
+            "--lines" => options.lines = number(),
+            "--runs" => options.runs = number().max(1) as u32,
+            "--bench" => {} // cargo says so
+            part => options.parts.push(part.to_owned()),
+        }
+    }
+    options
+}
+
+/// A generated file of that mix; made once and kept beside the build.
+fn log(mix: Mix) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench");
+    fs::create_dir_all(&folder).expect("the build folder is writable");
+    let path = folder.join(format!("{}-{}-{}.log", mix.lines, mix.attack, u8::from(mix.honest_ssh)));
+    let mut out = BufWriter::new(File::create(&path).expect("the build folder is writable"));
+    gen_log::write(&mut out, mix, 42).and_then(|()| out.flush()).expect("the disk has room");
+    path
+}
+
+/// CPU time of one run in seconds, user and system; `None` where it cannot start or fails.
+fn cpu(mut command: Command, input: Option<&Path>) -> Option<f64> {
+    let stdin = input.map_or(Stdio::null(), |path| File::open(path).expect("the log is there").into());
+    let before = children();
+    let status = command.stdin(stdin).stdout(Stdio::null()).stderr(Stdio::null()).status().ok()?;
+    let used = children() - before;
+    status.success().then_some(used)
+}
+
+/// CPU time of every child that was waited for, in seconds.
+fn children() -> f64 {
+    // SAFETY: getrusage fills the struct, for which all zero is a value.
+    let usage = unsafe {
+        let mut usage: libc::rusage = core::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_CHILDREN, &mut usage);
+        usage
+    };
+    let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 / 1e6;
+    seconds(usage.ru_utime) + seconds(usage.ru_stime)
+}
+
+fn edgeban(log: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_edgeban"));
+    command.args(["replay", "--json"]).arg(log);
+    command
+}
+
+/// sshguard's parser, which reads stdin; distributions differ in where it lies.
+fn sshguard() -> Option<PathBuf> {
+    let lib = ["/usr/libexec", "/usr/libexec/sshguard", "/usr/lib/sshguard", "/usr/lib/x86_64-linux-gnu"];
+    lib.iter().map(|folder| Path::new(folder).join("sshg-parser")).find(|path| path.exists())
+}
+
+fn throughput(options: &Options) {
+    println!(
+        "million lines a second of CPU time ({} lines, fastest of {} runs)",
+        options.lines, options.runs
+    );
+    println!(
+        "{:>8} {:>10} {:>12} {:>10} {:>14} {:>10}",
+        "attack", "edgeban", "sshguard", "ratio", "fail2ban", "ratio"
+    );
+    for attack in [2, 20, 80] {
+        let file = log(Mix { lines: options.lines, attack, honest_ssh: true });
+        let small = log(Mix { lines: FAIL2BAN_LINES, attack, honest_ssh: true });
+        let mut best: [Option<f64>; 3] = [None; 3];
+        for _ in 0..options.runs {
+            let mut keep = |which: usize, lines: u64, seconds: Option<f64>| {
+                let rate = seconds.filter(|s| *s > 0.0).map(|s| lines as f64 / s / 1e6);
+                best[which] = best[which].max_by_rate(rate);
+            };
+            keep(0, options.lines, cpu(edgeban(&file), None));
+            if let Some(parser) = sshguard() {
+                keep(1, options.lines, cpu(Command::new(parser), Some(&file)));
+            }
+            let mut fail2ban = Command::new("fail2ban-regex");
+            fail2ban.arg(&small).arg("sshd");
+            keep(2, FAIL2BAN_LINES, cpu(fail2ban, None));
+        }
+        let show = |rate: Option<f64>| rate.map_or("-".into(), |r| format!("{r:.3}"));
+        let ratio = |other: Option<f64>| match (best[0], other) {
+            (Some(own), Some(other)) => format!("{:.1}", own / other),
+            _ => "-".into(),
+        };
+        let [own, guard, ban] = best;
+        println!(
+            "{:>6} % {:>10} {:>12} {:>10} {:>14} {:>10}",
+            attack,
+            show(own),
+            show(guard),
+            ratio(guard),
+            show(ban),
+            ratio(ban)
+        );
+    }
+}
+
+/// The larger of two rates, where there is one.
+trait Faster {
+    fn max_by_rate(self, other: Option<f64>) -> Option<f64>;
+}
+
+impl Faster for Option<f64> {
+    fn max_by_rate(self, other: Option<f64>) -> Option<f64> {
+        match (self, other) {
+            (Some(a), Some(b)) => Some(a.max(b)),
+            (a, b) => a.or(b),
+        }
+    }
+}
+
+/// What a line costs that no filter is for: the difference of two lengths, so that starting costs nothing.
+fn foreign(options: &Options) {
+    let half = options.lines / 2;
+    let long = log(Mix { lines: options.lines, attack: 0, honest_ssh: false });
+    let short = log(Mix { lines: half, attack: 0, honest_ssh: false });
+    let fastest = |file: &Path| {
+        (0..options.runs).filter_map(|_| cpu(edgeban(file), None)).fold(f64::INFINITY, f64::min)
+    };
+    let nanoseconds = (fastest(&long) - fastest(&short)) / (options.lines - half) as f64 * 1e9;
+    println!("a line of another program: {nanoseconds:.1} ns");
+}
+
+/// The worst of the hostile shapes, a line. `edgeban replay` refuses a line above its limit, so 8 KiB lines are matched
+/// and longer ones show what refusing costs.
+fn hostile_lines(options: &Options) {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-hostile.log");
+    for length in [1 << 10, (8 << 10) - 1, 64 << 10] {
+        let mut worst = (0.0, "");
+        for (shape, name) in hostile::SHAPES.into_iter().enumerate() {
+            let mut line = hostile::line(shape, length);
+            line.push(b'\n');
+            let cost = |count: usize| {
+                fs::write(&path, line.repeat(count)).expect("the build folder is writable");
+                (0..options.runs).filter_map(|_| cpu(edgeban(&path), None)).fold(f64::INFINITY, f64::min)
+            };
+            let (few, many) = (64, 64 + (16 << 20) / length);
+            let each = (cost(many) - cost(few)) / (many - few) as f64;
+            if each > worst.0 {
+                worst = (each, name);
+            }
+        }
+        println!(
+            "hostile line of {length} bytes, worst of 25 shapes: {:.4} ms ({})",
+            worst.0 * 1e3,
+            worst.1
+        );
+    }
+    let _ = fs::remove_file(&path);
+}
