@@ -185,7 +185,8 @@ fn pri(line: &[u8]) -> (Option<u8>, &[u8]) {
 enum Kind {
     /// `Jul  1 21:37:58`, also with a year, and ISO 8601 with a `T`: a syslogd wrote it.
     Bsd,
-    /// `2026-07-01 21:37:58`: a syslogd or a daemon.
+    /// `2026-07-01 21:37:58`: a syslogd or a daemon. It is read as a syslogd's if a host and tag follow; who feeds a
+    /// daemon's file whose second word is a client's should bind that file to the daemon's filters.
     Iso,
     /// `Wed Jul  1 21:37:58 2026`: logread or a daemon.
     Ctime,
@@ -210,6 +211,8 @@ fn dated(text: &[u8]) -> Option<Dated<'_>> {
     } else {
         let len = if is_bsd_date(text) && !has_year(text) {
             15
+        } else if is_ctime(text) {
+            24
         } else if let Some(len) = stamp::iso_len(text) {
             len
         } else {
@@ -243,6 +246,14 @@ fn is_bsd_date(line: &[u8]) -> bool {
         0xc0, 0xc0, 0xc0, 0xff, 0xe0, 0xf0, 0xff, 0xf0, 0xf0, 0xff, 0xf0, 0xf0, 0xff, 0xf0, 0xf0, 0xff,
     ]);
     line.first_chunk::<16>().is_some_and(|head| u128::from_le_bytes(*head) & MASK == SHAPE)
+}
+
+/// Whether `line` starts as `Wed Jul  1 21:37:58 2026 ` does, by shape.
+fn is_ctime(line: &[u8]) -> bool {
+    match line {
+        [b'A'..=b'Z', b'a'..=b'z', b'a'..=b'z', b' ', date @ ..] => is_bsd_date(date) && has_year(date),
+        _ => false,
+    }
 }
 
 /// Whether a BSD date goes on with ` 2026 `.
