@@ -48,7 +48,9 @@ fn slow<'a>(line: &'a [u8], pri: Option<u8>, after_pri: &'a [u8]) -> Parsed<'a> 
             None => (pri, after),
         };
         if dated.kind != Kind::Ctime || pri.is_some() {
-            if let Some(head) = tagged_head(after) {
+            let sure =
+                |head: &Head<'_>| dated.kind != Kind::Iso || head.host.is_empty() || !head.pid.is_empty();
+            if let Some(head) = tagged_head(after).filter(sure) {
                 return message(line, level, Some(dated.date), in_kernel(level, head));
             }
             if dated.kind == Kind::Bsd
@@ -67,7 +69,9 @@ fn slow<'a>(line: &'a [u8], pri: Option<u8>, after_pri: &'a [u8]) -> Parsed<'a> 
         if by_syslogd && let Some(times) = last_message(after) {
             return Parsed::Repeated(times);
         }
-        if let Some(app) = metalog(after).filter(|_| dated.kind == Kind::Bsd) {
+        if let Some(app) =
+            metalog(after).filter(|_| dated.date.first().is_some_and(u8::is_ascii_alphabetic))
+        {
             return message(line, level, Some(dated.date), app);
         }
         if pri.is_some() {
@@ -185,8 +189,8 @@ fn pri(line: &[u8]) -> (Option<u8>, &[u8]) {
 enum Kind {
     /// `Jul  1 21:37:58`, also with a year, and ISO 8601 with a `T`: a syslogd wrote it.
     Bsd,
-    /// `2026-07-01 21:37:58`: a syslogd or a daemon. It is read as a syslogd's if a host and tag follow; who feeds a
-    /// daemon's file whose second word is a client's should bind that file to the daemon's filters.
+    /// `2026-07-01 21:37:58`: a syslogd or a daemon. It is read as a syslogd's if a tag follows, after a host a tag
+    /// with a pid. Who feeds a daemon's file whose second word may be a client's binds it to that daemon's filters.
     Iso,
     /// `Wed Jul  1 21:37:58 2026`: logread or a daemon.
     Ctime,
@@ -532,6 +536,14 @@ fn in_kernel(pri: Option<u8>, head: Head<'_>) -> Head<'_> {
         }
         _ => head,
     }
+}
+
+/// See [`Message::untagged`].
+pub(super) fn untag<'a>(message: &Message<'a>) -> Message<'a> {
+    let (_, after_pri) = pri(message.line);
+    let text = dated(after_pri).map_or(after_pri, |dated| dated.rest);
+    let text = text.strip_prefix(b":").unwrap_or(text).trim_ascii_start();
+    Message { form: Form::Raw, host: b"", app: b"", pid: b"", text, times: 1, ..*message }
 }
 
 /// See [`Message::tagged`].
