@@ -150,16 +150,23 @@ impl<'a> Framer<'a> {
             }
         }
         let limit = self.held.len();
+        // Counted once a chunk: this loop is what every byte of every log goes through.
+        let mut lines = 0;
         while let Some(end) = ends.find(rest) {
             let (head, tail) = rest.split_at_checked(end).unwrap_or((rest, &[]));
             let head = trim_hole(head, ends);
             if head.len() <= limit {
-                emit(trim_cr(head, ends), tally, f);
+                let line = trim_cr(head, ends);
+                if !line.is_empty() {
+                    lines += 1;
+                    f(line);
+                }
             } else {
                 tally.overlong.bump();
             }
             rest = tail.get(1..).unwrap_or(&[]);
         }
+        tally.lines.add(lines);
         if !rest.is_empty() && !self.hold(trim_hole(rest, ends)) {
             tally.overlong.bump();
             dropping = true;

@@ -10,23 +10,23 @@ use memchr::memchr;
 /// Parses one line, without its terminator. Every byte string is some message, so this cannot fail.
 #[inline]
 pub fn parse(line: &[u8]) -> Parsed<'_> {
-    if is_bsd_date(line)
-        && !has_year(line)
-        && let Some((date, rest)) = line.split_at_checked(15)
+    let (pri, after) = match line.first() {
+        Some(b'<') => pri(line),
+        _ => (None, line),
+    };
+    if is_bsd_date(after)
+        && !has_year(after)
+        && let Some((date, rest)) = after.split_at_checked(15)
         && let Some(head) = tagged_head(rest.get(1..).unwrap_or(b""))
     {
-        return message(line, None, Some(date), head);
+        return message(line, pri, Some(date), in_kernel(pri, head));
     }
-    slow(line)
+    slow(line, pri, after)
 }
 
-/// Every other shape.
+/// Every other shape. `after_pri` is the line after `<PRI>`, if there is one.
 #[inline(never)]
-fn slow(line: &[u8]) -> Parsed<'_> {
-    let (pri, after_pri) = match pri(line) {
-        Some((pri, rest)) => (Some(pri), rest),
-        None => (None, line),
-    };
+fn slow<'a>(line: &'a [u8], pri: Option<u8>, after_pri: &'a [u8]) -> Parsed<'a> {
     if let Some(pri) = pri
         && after_pri.starts_with(b"1 ")
         && let Some(message) = rfc5424::parse(line, pri, after_pri)
@@ -48,26 +48,30 @@ fn slow(line: &[u8]) -> Parsed<'_> {
             None => (pri, after),
         };
         if dated.kind != Kind::Ctime || pri.is_some() {
-            if let Some(head) = tagged_head(after) {
+            let sure =
+                |head: &Head<'_>| dated.kind != Kind::Iso || head.host.is_empty() || !head.pid.is_empty();
+            if let Some(head) = tagged_head(after).filter(sure) {
                 return message(line, level, Some(dated.date), in_kernel(level, head));
             }
-            if let Some((host, rest)) = word(after)
+            if dated.kind == Kind::Bsd
+                && let Some((host, rest)) = word(after)
                 && is_host(host)
                 && let Some((level, rest)) = level_word(rest)
             {
-                return message(
-                    line,
-                    Some(pri.unwrap_or(level)),
-                    Some(dated.date),
-                    after_level(rest, host),
-                );
+                let head = after_level(rest, host);
+                return message(line, Some(pri.unwrap_or(level)), Some(dated.date), head);
+            }
+            if let Some(head) = tight_head(after) {
+                return message(line, level, Some(dated.date), head);
             }
         }
         let by_syslogd = dated.kind == Kind::Bsd || pri.is_some();
         if by_syslogd && let Some(times) = last_message(after) {
             return Parsed::Repeated(times);
         }
-        if let Some(app) = metalog(after).filter(|_| dated.kind == Kind::Bsd) {
+        if let Some(app) =
+            metalog(after).filter(|_| dated.date.first().is_some_and(u8::is_ascii_alphabetic))
+        {
             return message(line, level, Some(dated.date), app);
         }
         if pri.is_some() {
@@ -88,7 +92,7 @@ fn undated<'a>(line: &'a [u8], pri: Option<u8>, rest: &'a [u8]) -> Parsed<'a> {
     if let Some(times) = last_message(rest) {
         return Parsed::Repeated(times);
     }
-    let head = match tagged_head(rest) {
+    let head = match tagged_head(rest).or_else(|| tight_head(rest)) {
         Some(head) => in_kernel(pri, head),
         // printk records, as /dev/kmsg and /proc/kmsg give them.
         None if is_kernel(pri) && is_uptime(rest) => Head { app: b"kernel", text: rest, ..Head::default() },
@@ -161,8 +165,9 @@ fn count(text: &[u8]) -> Option<(u32, &[u8])> {
     (n > 0).then_some((n.min(u32::from(u16::MAX)), rest))
 }
 
-/// `<PRI>`, RFC 3164 section 4.1.1: 0 to 191.
-fn pri(line: &[u8]) -> Option<(u8, &[u8])> {
+/// `<PRI>`, RFC 3164 section 4.1.1: 0 to 191, and what follows; `None` and the line where there is none.
+#[inline]
+fn pri(line: &[u8]) -> (Option<u8>, &[u8]) {
     let (n, rest) = match line {
         [b'<', a @ b'0'..=b'9', b'>', rest @ ..] => (u16::from(a - b'0'), rest),
         [b'<', a @ b'1'..=b'9', b @ b'0'..=b'9', b'>', rest @ ..] => {
@@ -171,9 +176,12 @@ fn pri(line: &[u8]) -> Option<(u8, &[u8])> {
         [b'<', b'1', b @ b'0'..=b'9', c @ b'0'..=b'9', b'>', rest @ ..] => {
             (100 + u16::from(b - b'0') * 10 + u16::from(c - b'0'), rest)
         }
-        _ => return None,
+        _ => return (None, line),
     };
-    u8::try_from(n).ok().filter(|n| *n <= 191).map(|n| (n, rest))
+    match u8::try_from(n) {
+        Ok(n) if n <= 191 => (Some(n), rest),
+        _ => (None, line),
+    }
 }
 
 /// What kind of date a line starts with: what may follow depends on it.
@@ -181,7 +189,8 @@ fn pri(line: &[u8]) -> Option<(u8, &[u8])> {
 enum Kind {
     /// `Jul  1 21:37:58`, also with a year, and ISO 8601 with a `T`: a syslogd wrote it.
     Bsd,
-    /// `2026-07-01 21:37:58`: a syslogd or a daemon.
+    /// `2026-07-01 21:37:58`: a syslogd or a daemon. It is read as a syslogd's if a tag follows, after a host a tag
+    /// with a pid. Who feeds a daemon's file whose second word may be a client's binds it to that daemon's filters.
     Iso,
     /// `Wed Jul  1 21:37:58 2026`: logread or a daemon.
     Ctime,
@@ -206,6 +215,8 @@ fn dated(text: &[u8]) -> Option<Dated<'_>> {
     } else {
         let len = if is_bsd_date(text) && !has_year(text) {
             15
+        } else if is_ctime(text) {
+            24
         } else if let Some(len) = stamp::iso_len(text) {
             len
         } else {
@@ -239,6 +250,14 @@ fn is_bsd_date(line: &[u8]) -> bool {
         0xc0, 0xc0, 0xc0, 0xff, 0xe0, 0xf0, 0xff, 0xf0, 0xf0, 0xff, 0xf0, 0xf0, 0xff, 0xf0, 0xf0, 0xff,
     ]);
     line.first_chunk::<16>().is_some_and(|head| u128::from_le_bytes(*head) & MASK == SHAPE)
+}
+
+/// Whether `line` starts as `Wed Jul  1 21:37:58 2026 ` does, by shape.
+fn is_ctime(line: &[u8]) -> bool {
+    match line {
+        [b'A'..=b'Z', b'a'..=b'z', b'a'..=b'z', b' ', date @ ..] => is_bsd_date(date) && has_year(date),
+        _ => false,
+    }
 }
 
 /// Whether a BSD date goes on with ` 2026 `.
@@ -287,7 +306,7 @@ fn tagged_head(text: &[u8]) -> Option<Head<'_>> {
         return Some(Head { host: b"", app, pid, text });
     }
     if !is_host(first) {
-        return tight_head(b"", text);
+        return None;
     }
     let after = after.trim_ascii_start();
     let (second, rest) = first_word(after);
@@ -298,20 +317,45 @@ fn tagged_head(text: &[u8]) -> Option<Head<'_>> {
             _ => Some(Head { host: first, app, pid, text }),
         };
     }
-    tight_head(b"", text).or_else(|| tight_head(first, after))
+    None
 }
 
-#[cold]
-fn tight_head<'a>(host: &'a [u8], text: &'a [u8]) -> Option<Head<'a>> {
-    let (app, pid, text) = tight_tag(text)?;
+/// As [`tagged_head`], where no blank follows the tag.
+fn tight_head(text: &[u8]) -> Option<Head<'_>> {
+    let (host, (app, pid, text)) = match tight_tag(text) {
+        Some(tag) => (&b""[..], tag),
+        None => {
+            let (host, rest) = word(text).filter(|(host, _)| is_host(host))?;
+            (host, tight_tag(rest)?)
+        }
+    };
     Some(Head { host, app, pid, text })
 }
 
 /// The text up to the next blank, or all, and what follows from the blank on.
 #[inline]
 fn first_word(text: &[u8]) -> (&[u8], &[u8]) {
-    let end = memchr(b' ', text).unwrap_or(text.len());
-    text.split_at_checked(end).unwrap_or((text, b""))
+    text.split_at_checked(first_blank(text)).unwrap_or((text, b""))
+}
+
+/// Where the first blank is, or the length. Header words are short: eight bytes at a time beat a call that sets up
+/// vectors ("Bit Twiddling Hacks", determine if a word has a zero byte; the lowest mark is exact).
+#[inline]
+fn first_blank(text: &[u8]) -> usize {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    let (mut rest, mut at) = (text, 0);
+    while let Some((head, tail)) = rest.split_first_chunk::<8>() {
+        let word = u64::from_le_bytes(*head) ^ (ONES * b' ' as u64);
+        let blank = word.wrapping_sub(ONES) & !word & (ONES << 7);
+        if blank != 0 {
+            return at + (blank.trailing_zeros() / 8) as usize;
+        }
+        (rest, at) = (tail, at + 8);
+        if at == 32 {
+            break;
+        }
+    }
+    memchr(b' ', rest).map_or(text.len(), |i| at + i)
 }
 
 type Tag<'a> = (&'a [u8], &'a [u8], &'a [u8]);
@@ -406,48 +450,38 @@ fn metalog(text: &[u8]) -> Option<Head<'_>> {
     })
 }
 
-const FACILITIES: [&[u8]; 24] = [
-    b"kern",
-    b"user",
-    b"mail",
-    b"daemon",
-    b"auth",
-    b"syslog",
-    b"lpr",
-    b"news",
-    b"uucp",
-    b"cron",
-    b"authpriv",
-    b"ftp",
-    b"12",
-    b"13",
-    b"14",
-    b"15",
-    b"local0",
-    b"local1",
-    b"local2",
-    b"local3",
-    b"local4",
-    b"local5",
-    b"local6",
-    b"local7",
-];
-const SEVERITIES: [&[u8]; 8] = [b"emerg", b"alert", b"crit", b"err", b"warn", b"notice", b"info", b"debug"];
-
 /// `authpriv.warn` as facility × 8 + severity.
 fn level(word: &[u8]) -> Option<u8> {
-    let (facility, severity) = word.split_at_checked(memchr(b'.', word)?)?;
-    let facility = match facility {
-        b"security" => 4,
-        _ => FACILITIES.iter().position(|name| *name == facility)?,
-    };
+    let dot = word.iter().take(9).position(|b| *b == b'.')?;
+    let (facility, severity) = word.split_at_checked(dot)?;
     let severity = match severity.get(1..)? {
-        b"panic" => 0,
-        b"error" => 3,
-        b"warning" => 4,
-        name => SEVERITIES.iter().position(|known| *known == name)?,
+        b"emerg" | b"panic" => 0,
+        b"alert" => 1,
+        b"crit" => 2,
+        b"err" | b"error" => 3,
+        b"warn" | b"warning" => 4,
+        b"notice" => 5,
+        b"info" => 6,
+        b"debug" => 7,
+        _ => return None,
     };
-    u8::try_from(facility * 8 + severity).ok()
+    let facility = match facility {
+        b"kern" => 0,
+        b"user" => 1,
+        b"mail" => 2,
+        b"daemon" => 3,
+        b"auth" | b"security" => 4,
+        b"syslog" => 5,
+        b"lpr" => 6,
+        b"news" => 7,
+        b"uucp" => 8,
+        b"cron" => 9,
+        b"authpriv" => 10,
+        b"ftp" => 11,
+        [b'l', b'o', b'c', b'a', b'l', n @ b'0'..=b'7'] => 16 + (n - b'0'),
+        _ => return None,
+    };
+    Some(facility * 8 + severity)
 }
 
 /// A word that is a level, and what follows it.
@@ -502,6 +536,14 @@ fn in_kernel(pri: Option<u8>, head: Head<'_>) -> Head<'_> {
         }
         _ => head,
     }
+}
+
+/// See [`Message::untagged`].
+pub(super) fn untag<'a>(message: &Message<'a>) -> Message<'a> {
+    let (_, after_pri) = pri(message.line);
+    let text = dated(after_pri).map_or(after_pri, |dated| dated.rest);
+    let text = text.strip_prefix(b":").unwrap_or(text).trim_ascii_start();
+    Message { form: Form::Raw, host: b"", app: b"", pid: b"", text, times: 1, ..*message }
 }
 
 /// See [`Message::tagged`].

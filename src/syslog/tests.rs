@@ -353,6 +353,8 @@ fn repetitions() {
 #[test]
 fn daemons_own_files() {
     for (line, text, time) in [
+        ("2026-07-01 21:37:58 1VxPit-000MMd-U4 SA: Action: x", "1VxPit-000MMd-U4 SA: Action: x", true),
+        ("2026-07-01T21:37:58.110+0200 [conn5] Failed", "[conn5] Failed", true),
         ("2026/07/01 21:37:58 [error] 2865#0: *66647 user", "[error] 2865#0: *66647 user", true),
         ("[Wed Jul 01 21:37:58.000001 2026] [core:error] [pid 9] x", "[core:error] [pid 9] x", true),
         ("[2026-07-01 21:37:58]LOGIN FAILED", "LOGIN FAILED", true),
@@ -404,6 +406,27 @@ fn a_raw_line_can_be_read_with_its_tag() {
     assert_eq!(of("192.0.2.7 - - [01/Jul/2026:21:37:58 +0200] \"GET"), None);
     assert_eq!(of(": x"), None);
     assert_eq!(of("Jul  1 21:37:58 gw sshd[9]: x"), None);
+}
+
+#[test]
+fn a_headed_line_can_be_read_without_its_tag() {
+    for (line, text) in [
+        ("2026-07-01 21:37:58   smtp: postmaster [192.0.2.7] x", "smtp: postmaster [192.0.2.7] x"),
+        (
+            "<38>Jul  1 21:37:58 gw sshd[9]: message repeated 3 times: [ x]",
+            "gw sshd[9]: message repeated 3 times: [ x]",
+        ),
+        ("[2026-07-01 21:37:58]: x", "x"),
+        ("no date", "no date"),
+    ] {
+        let got = message(line.as_bytes()).untagged();
+        assert_eq!(
+            (got.form, utf8(got.app), utf8(got.text), got.times),
+            (Form::Raw, "", text, 1),
+            "{line}"
+        );
+        assert_eq!(got.stamp, message(line.as_bytes()).stamp);
+    }
 }
 
 #[test]

@@ -72,16 +72,16 @@ pub fn find(line: &[u8]) -> Option<Stamp> {
 /// Length of the date that `text` starts with, where it is ISO 8601 with dashes, by its shape alone: the date may not
 /// exist. `2026-07-01T21:37:58.123456+02:00`, `2026-07-01 21:37:58,123`.
 pub fn iso_len(text: &[u8]) -> Option<usize> {
-    let (head, mut rest) = text.split_first_chunk::<19>()?;
-    let shape = |(i, &b): (usize, &u8)| match i {
-        4 | 7 => b == b'-',
-        10 => b == b'T' || b == b' ',
-        13 | 16 => b == b':',
-        _ => b.is_ascii_digit(),
-    };
-    if !head.iter().enumerate().all(shape) {
+    // One comparison of 16 bytes, digits by the bits that all of them share.
+    const SHAPE: u128 = u128::from_le_bytes(*b"0000-00-00\x0000:00");
+    const MASK: u128 = u128::from_le_bytes([
+        0xf0, 0xf0, 0xf0, 0xf0, 0xff, 0xf0, 0xf0, 0xff, 0xf0, 0xf0, 0, 0xf0, 0xf0, 0xff, 0xf0, 0xf0,
+    ]);
+    let (head, rest) = text.split_first_chunk::<16>()?;
+    if u128::from_le_bytes(*head) & MASK != SHAPE || !matches!(text.get(10), Some(b'T' | b' ')) {
         return None;
     }
+    let ([b':', b'0'..=b'6', b'0'..=b'9'], mut rest) = rest.split_first_chunk::<3>()? else { return None };
     if let Some((b'.' | b',', fraction)) = rest.split_first() {
         let digits = fraction.iter().take(12).take_while(|b| b.is_ascii_digit()).count();
         if digits > 0 {
