@@ -6,7 +6,7 @@
 //! Every table is the caller's memory; what does not fit is counted. Nothing here panics.
 
 use crate::addr::{Addr, Prefix};
-use crate::blocklist::{Ban, Blocklist, Change, Inserted, Reason, Scope};
+use crate::blocklist::{Ban, Blocklist, Change, Cursor, Inserted, Reason, Scope};
 use crate::jail::{Allow, Attempt, JailId, Judged, Outcome, Policy, Sentence, Tracker};
 use crate::matcher::{Hit, Matcher, Scratch};
 use crate::session::{Event, Failure, Sessions};
@@ -21,7 +21,6 @@ pub const MANUAL: JailId = JailId::MAX;
 
 /// One jail as the engine needs it. Its place in [`Rules::jails`] is its [`JailId`] and the index of its filter
 /// in the matcher.
-#[derive(Debug)]
 pub struct Jail<'a> {
     /// Its name.
     pub name: &'a str,
@@ -38,7 +37,6 @@ pub struct Jail<'a> {
 }
 
 /// What a configuration says.
-#[derive(Debug)]
 pub struct Rules<'a> {
     /// The filters; the n-th belongs to the n-th jail.
     pub matcher: Matcher<'a>,
@@ -80,8 +78,9 @@ pub enum Clock<'c> {
 /// Where a line comes from.
 #[derive(Clone, Copy)]
 pub struct Input<'c> {
-    /// The caller's number for the stream, so that "last message repeated" finds its message.
-    pub source: u16,
+    /// The caller's name for the stream (one file, one connection, one sender of datagrams), so that "last message
+    /// repeated" finds its message and no other's.
+    pub stream: u32,
     /// The jails that this stream is for, a bit each; all bits for any.
     pub jails: u32,
     /// When.
@@ -100,13 +99,21 @@ pub trait Watcher {
     fn change(&mut self, change: Change);
 }
 
-/// The last failure of a stream; lent, one a stream.
+/// The last failure of a stream. Lent; streams that share one forget each other's.
 #[derive(Clone, Copy, Debug)]
-pub struct Repeat(Option<(JailId, Addr)>);
+pub struct Repeat {
+    stream: u32,
+    last: Option<(JailId, Addr)>,
+}
 
 impl Repeat {
     /// What lent memory starts with.
-    pub const EMPTY: Self = Self(None);
+    pub const EMPTY: Self = Self { stream: 0, last: None };
+
+    fn of(repeats: &mut [Self], stream: u32) -> Option<&mut Self> {
+        let at = (stream as usize).checked_rem(repeats.len())?;
+        repeats.get_mut(at)
+    }
 }
 
 tally! {
@@ -158,7 +165,7 @@ pub struct Parts<'a> {
     pub blocklist: Blocklist<'a>,
     /// The matcher's memory.
     pub scratch: Scratch<'a>,
-    /// One a stream.
+    /// One a stream that is read at a time, or more.
     pub repeats: &'a mut [Repeat],
     /// For random extra time; any number.
     pub seed: u32,
@@ -194,13 +201,13 @@ impl<'a> Engine<'a> {
         &self.parts.sessions
     }
 
-    /// Calls `f` with each counter of each stage.
-    pub fn counters(&self, f: &mut dyn FnMut(&'static str, u64)) {
-        self.tally.each(&mut *f);
-        self.match_tally.each(&mut *f);
-        self.parts.sessions.tally().each(&mut *f);
-        self.parts.tracker.tally().each(&mut *f);
-        self.parts.blocklist.tally().each(&mut *f);
+    /// Calls `f` with each counter: stage, name, count.
+    pub fn counters(&self, f: &mut dyn FnMut(&'static str, &'static str, u64)) {
+        self.tally.each(|name, n| f("engine", name, n));
+        self.match_tally.each(|name, n| f("matcher", name, n));
+        self.parts.sessions.tally().each(|name, n| f("session", name, n));
+        self.parts.tracker.tally().each(|name, n| f("jail", name, n));
+        self.parts.blocklist.tally().each(|name, n| f("blocklist", name, n));
     }
 
     /// Takes one line, without its terminator.
@@ -211,8 +218,7 @@ impl<'a> Engine<'a> {
             Parsed::Repeated(times) => return self.repeated(rules, times, input, watch),
         };
         let Parts { sessions, tracker, blocklist, scratch, repeats, seed } = &mut self.parts;
-        let slot = repeats.get_mut(usize::from(input.source));
-        let mut last = Repeat::EMPTY;
+        let mut last = None;
         // What edgeban says of a ban would count a second time, and anyone can write to the log in its name.
         if message.app == b"edgeban" {
             self.tally.own.bump();
@@ -228,21 +234,21 @@ impl<'a> Engine<'a> {
                 };
                 sessions.feed(&hit, message.pid, message.host, message.times, at, &mut |event| match event {
                     Event::Failure(failure) => {
-                        last = Repeat(Some((hit.filter, failure.ip)));
+                        last = Some((hit.filter, failure.ip));
                         court.failure(hit.filter, &failure, at, now);
                     }
                     Event::Gained { ip, .. } => court.gained(hit.filter, ip),
                 });
             });
         }
-        if let Some(slot) = slot {
-            *slot = last;
+        if let Some(slot) = Repeat::of(repeats, input.stream) {
+            *slot = Repeat { stream: input.stream, last };
         }
     }
 
     fn repeated(&mut self, rules: &Rules<'_>, times: u32, input: &Input<'_>, watch: &mut impl Watcher) {
-        let last = self.parts.repeats.get(usize::from(input.source)).and_then(|r| r.0);
-        let Some((jail, ip)) = last else { return self.tally.repeats_of_nothing.bump() };
+        let slot = Repeat::of(self.parts.repeats, input.stream).filter(|slot| slot.stream == input.stream);
+        let Some((jail, ip)) = slot.and_then(|slot| slot.last) else { return self.tally.repeats_of_nothing.bump() };
         // The line has a stamp of its own kind, but the failure it repeats is the last one's: it counts as now.
         let at = match input.clock {
             Clock::Live(now) | Clock::CatchUp { now, .. } => now,
@@ -307,16 +313,19 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Ends the ban of exactly `target` and forgets its failures. False where there is none.
-    pub fn unban(&mut self, target: Prefix, now: Instant, watch: &mut impl Watcher) -> bool {
+    /// Ends the bans of `target` and of all that lies within it, and forgets their failures. Returns how many.
+    pub fn unban(&mut self, target: Prefix, now: Instant, watch: &mut impl Watcher) -> usize {
         self.parts.tracker.forgive(target, now);
-        match self.parts.blocklist.remove(target) {
-            Some(ban) => {
+        let mut count = 0;
+        let mut cursor = Cursor::default();
+        while let Some(ban) = self.parts.blocklist.list(&mut cursor) {
+            if ban.target.bits() >= target.bits() && target.contains(ban.target.addr()) {
+                self.parts.blocklist.remove(ban.target);
                 watch.change(Change::Removed(ban, Reason::Unbanned));
-                true
+                count += 1;
             }
-            None => false,
         }
+        count
     }
 
     /// Ends what is over by `now`, at most `budget` bans; the rest is due at [`Engine::next_expiry`].

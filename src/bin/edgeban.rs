@@ -1,2 +1,6 @@
-//! The command line.
-fn main() {}
+//! Floor 9: the command line.
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    edgeban::host::cli::main()
+}

@@ -2,7 +2,8 @@
 
 use super::sys::Errno;
 use crate::time::Instant;
-use crate::time::civil::Civil;
+use crate::time::civil::{Calendar, Civil, Stamp};
+use core::cell::Cell;
 use core::mem::MaybeUninit;
 
 /// Now on `CLOCK_MONOTONIC`, in milliseconds since boot. The kernel's ban timeouts run on the same clock.

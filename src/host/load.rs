@@ -9,7 +9,7 @@
 use super::arena::Arena;
 use crate::addr::Prefix;
 use crate::blocklist::Scope;
-use crate::config::{self, MAX_JAILS, Ports, Settings};
+use crate::config::{self, MAX_JAILS, Settings};
 use crate::engine::{Jail, Rules};
 use crate::filter::{Filter, Kind, Rule, Set, Space, compile};
 use crate::jail::{self, Allow, Policy, Why};
@@ -74,7 +74,7 @@ impl Loaded {
                     name,
                     enabled: jail.enabled,
                     policy: policy(&jail.policy),
-                    scope: scope(&jail.ports, &mut scopes).unwrap_or_else(|| {
+                    scope: scope(jail, &mut scopes).unwrap_or_else(|| {
                         errors.push(format!("{}: jail {name}: too many different sets of ports", jail.line));
                         0
                     }),
@@ -186,8 +186,15 @@ fn policy(from: &config::Policy) -> Policy {
     }
 }
 
-/// The number of a set of ports, new if it must be; 0 for every port. `None` where 63 are in use.
-fn scope(ports: &[Ports], scopes: &mut Vec<Vec<u16>>) -> Option<Scope> {
+/// The scope of bans that are listed and drop nothing: a jail without the action `nftables`.
+pub const LISTED_ONLY: Scope = 63;
+
+/// The number of a jail's set of ports, new if it must be; 0 for every port. `None` where 62 are in use.
+fn scope(jail: &config::Jail, scopes: &mut Vec<Vec<u16>>) -> Option<Scope> {
+    let ports = &jail.ports;
+    if !jail.policy.actions.has(config::Actions::NFTABLES) {
+        return Some(LISTED_ONLY);
+    }
     if ports.is_empty() {
         return Some(0);
     }
@@ -198,7 +205,7 @@ fn scope(ports: &[Ports], scopes: &mut Vec<Vec<u16>>) -> Option<Scope> {
         scopes.push(all);
         scopes.len() - 1
     });
-    Scope::try_from(at + 1).ok().filter(|scope| *scope <= 63)
+    Scope::try_from(at + 1).ok().filter(|scope| *scope < LISTED_ONLY)
 }
 
 /// The lists of the settings and the host as the jails ask them.

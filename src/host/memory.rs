@@ -7,7 +7,7 @@ use crate::jail::{self, Tracker};
 use crate::matcher::{Frame, Scratch};
 use crate::session::{self, Sessions};
 use crate::time::Duration;
-use crate::index::Link;
+use crate::lru::Link;
 use std::boxed::Box;
 use std::vec;
 use std::vec::Vec;

@@ -1,9 +1,20 @@
-//! Floor 8: the host.
+//! Floor 8, `std` only: sources, netlink sockets, clock, signals, the daemon and the command line.
+//!
+//! The one floor that talks to the kernel, so the only one with `unsafe`; each use says why it is sound.
 
+mod arena;
+pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod conf;
+mod daemon;
 pub mod human;
+mod load;
+mod memory;
+mod netlink;
+pub mod nft;
+mod own;
+mod report;
 pub mod poll;
 pub mod server;
 pub mod source;

@@ -18,7 +18,8 @@ The daemon:
 Talking to it:
   status  [JAIL] [--json]                  counters, tables and their fill, sources, sinks
   bans    [--json]                         address, jail, since, until, how often before
-  ban     ADDR[/LEN] [--jail J] [--for 1h] drop an address or prefix; without --for until unbanned
+  ban     ADDR[/LEN] [--jail J] [--for 1h] drop an address or prefix; without --for for the
+                                           jail's bantime, with '--for permanent' for good
   unban   ADDR[/LEN] | --all               let it in again
   attempt ADDR --jail J                    count one failure
   reload                                   read the configuration again

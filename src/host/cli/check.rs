@@ -3,6 +3,7 @@
 use super::args::Options;
 use super::{Done, Failure};
 use crate::config::{Known, Settings};
+use crate::host::conf;
 use crate::host::load::Loaded;
 use crate::rules;
 use std::boxed::Box;
@@ -11,60 +12,48 @@ use std::path::{Path, PathBuf};
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-/// Where a configuration is looked for when none is named; the first that exists.
-const PLACES: [&str; 2] = ["/etc/config/edgeban", "/etc/edgeban/edgeban.conf"];
-
-/// The configuration file in use; `None` means the built-in default.
-pub(super) fn path(named: Option<&Path>) -> Option<PathBuf> {
-    match named {
-        Some(path) => Some(path.to_path_buf()),
-        None => PLACES.iter().map(PathBuf::from).find(|path| path.exists()),
-    }
-}
-
-/// Reads and checks the settings, without the filters' texts. Says every problem on stderr.
-pub(super) fn settings(named: Option<&Path>) -> Result<Box<Settings>, Failure> {
-    read(path(named).as_deref(), &mut |problem| std::eprintln!("{problem}"))
-}
-
-/// The same for a caller that says problems elsewhere; each comes as `path:line: message`.
-pub(crate) fn read(path: Option<&Path>, report: &mut dyn FnMut(&str)) -> Result<Box<Settings>, Failure> {
-    let mut settings = Box::new(Settings::new());
-    let Some(path) = path else {
-        settings.builtin();
-        return Ok(settings);
-    };
-    let text = std::fs::read(path).map_err(|e| Failure::Error(format!("{}: {e}", path.display())))?;
+/// The settings of the file `named`, or of the one that is found; and which that is.
+///
+/// # Errors
+/// Every problem, a line each, as `path:line: message`.
+pub(crate) fn read(named: Option<&Path>) -> Result<(Box<Settings>, Option<PathBuf>), String> {
     let modes: Vec<Vec<&str>> =
         rules::ALL.iter().map(|f| f.modes.into_iter().filter(|m| !m.is_empty()).collect()).collect();
     let known: Vec<Known<'_>> =
         rules::ALL.iter().zip(&modes).map(|(f, modes)| Known { name: f.name, modes }).collect();
-    let fine = settings.read(&text, &known, &mut |problem| {
-        report(&format!("{}:{}: {problem}", path.display(), problem.line));
-    });
-    if fine { Ok(settings) } else { Err(Failure::Found) }
+    conf::load(named, &known).map_err(|error| error.to_string())
 }
 
-/// Says what loading found wrong; a message that starts with a number is about that line of the configuration.
-pub(super) fn all(named: Option<&Path>, errors: &[String]) -> Failure {
-    let path = path(named).map_or("built-in configuration".to_string(), |p| p.display().to_string());
-    for error in errors {
-        std::eprintln!("{}", placed(&path, error));
-    }
-    Failure::Found
+/// What a configuration is called in messages.
+pub(crate) fn called(path: Option<&Path>) -> String {
+    path.map_or("built-in configuration".to_string(), |p| p.display().to_string())
 }
 
-/// A message of [`Loaded::new`] with its file in front.
-pub(crate) fn placed(path: &str, error: &str) -> String {
-    if error.starts_with(|c: char| c.is_ascii_digit()) { format!("{path}:{error}") } else { error.to_string() }
+/// What [`Loaded::new`] found wrong; a message that starts with a number is about that line of the configuration.
+pub(crate) fn placed(path: Option<&Path>, errors: &[String]) -> String {
+    let path = called(path);
+    let place = |error: &String| match error.starts_with(|c: char| c.is_ascii_digit()) {
+        true => format!("{path}:{error}"),
+        false => error.clone(),
+    };
+    errors.iter().map(place).collect::<Vec<_>>().join("\n")
+}
+
+/// Reads and loads the configuration; says every problem on stderr.
+pub(super) fn loaded(named: Option<&Path>) -> Result<(Loaded, Option<PathBuf>), Failure> {
+    let said = |text: String| {
+        std::eprintln!("{text}");
+        Failure::Found
+    };
+    let (settings, path) = read(named).map_err(said)?;
+    let loaded = Loaded::new(settings, &[], None).map_err(|errors| said(placed(path.as_deref(), &errors)))?;
+    Ok((loaded, path))
 }
 
 pub(super) fn run(options: &Options) -> Done {
-    let named = options.config.as_deref();
-    let settings = settings(named)?;
-    let loaded = Loaded::new(settings, &[], None).map_err(|errors| all(named, &errors))?;
+    let (loaded, path) = loaded(options.config.as_deref())?;
     let jails = loaded.rules().jails.iter().filter(|jail| jail.enabled).count();
-    let path = path(named).map_or("built-in configuration".to_string(), |p| p.display().to_string());
-    std::println!("{path}: {jails} jails, fine");
+    let sources = loaded.settings.sources.iter().filter(|source| source.enabled).count();
+    std::println!("{}: fine, {jails} jails, {sources} sources", called(path.as_deref()));
     Ok(())
 }

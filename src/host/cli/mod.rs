@@ -4,9 +4,10 @@
 //! their place; output is plain text, or with `--json` one JSON object a line.
 
 mod args;
-mod check;
+pub(super) mod check;
 mod client;
 mod filters;
+mod lines;
 mod output;
 mod replay;
 mod run;

@@ -8,7 +8,6 @@ use crate::addr::Prefix;
 use crate::blocklist::{Change, Reason};
 use crate::control::json::Writer;
 use crate::engine::{Clock, Engine, Input, Rules, Watcher};
-use crate::host::load::Loaded;
 use crate::host::{clock, memory};
 use crate::jail::{JailId, Sentence};
 use crate::session::Failure as Failed;
@@ -32,12 +31,12 @@ pub(super) fn run(options: &Options) -> Done {
     if options.words.is_empty() {
         return Err(Failure::Usage("which log? FILE is missing".to_string()));
     }
-    let settings = check::settings(options.config.as_deref())?;
+    let (loaded, _) = check::loaded(options.config.as_deref())?;
+    let settings = &loaded.settings;
     let maxretry = settings.jails.iter().map(|jail| jail.policy.maxretry).max().unwrap_or(1);
     // Bans are decided the same way each time, so the tables are not keyed with a secret.
-    let mut engine = memory::engine(&settings, 2 * maxretry, 1, [1, 2, 3]);
+    let mut engine = memory::engine(settings, 2 * maxretry, 1, [1, 2, 3]);
     let max_line = settings.global.max_line as usize;
-    let loaded = Loaded::new(settings, &[], None).map_err(|errors| check::all(options.config.as_deref(), &errors))?;
     let mut watch = Report {
         rules: loaded.rules(),
         out: Out::new(),
@@ -56,7 +55,7 @@ pub(super) fn run(options: &Options) -> Done {
     let Report { mut out, bans, .. } = watch;
     if !options.json {
         let mut counts = Vec::new();
-        engine.counters(&mut |name, n| counts.push((name, n)));
+        engine.counters(&mut |_, name, n| counts.push((name, n)));
         let shown = ["lines", "hits", "failures", "already_banned", "allowed", "late"];
         let counts: Vec<String> = counts
             .iter()
@@ -77,7 +76,7 @@ fn file(path: &Path, max_line: usize, engine: &mut Engine<'_>, watch: &mut Repor
     let zone = clock::Local::new();
     let rule = |civil: &_| zone.east(civil);
     let calendar = Calendar::new(written.map_or_else(clock::wall, |t| t.as_millis() as i64), &rule);
-    let input_of_line = Input { source: 0, jails: u32::MAX, clock: Clock::Replay(&calendar) };
+    let input_of_line = Input { stream: 0, jails: u32::MAX, clock: Clock::Replay(&calendar) };
     let mut lines = Lines::new(input, max_line);
     let mut progress = Progress::new(meta.len());
     let rules = watch.rules;

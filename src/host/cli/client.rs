@@ -1,0 +1,76 @@
+//! The commands that ask a running daemon.
+
+use super::args::Options;
+use super::{Done, Failure, check};
+use crate::addr::{Addr, Prefix};
+use crate::control::Request;
+use crate::host::{client, clock};
+use crate::time::parse_duration;
+use std::format;
+use std::path::PathBuf;
+use std::string::ToString;
+
+pub(super) fn run(command: &str, options: &Options) -> Done {
+    let word;
+    let target = |text: &str| {
+        Prefix::parse(text.as_bytes()).ok_or_else(|| Failure::Usage(format!("'{text}' is no address or prefix")))
+    };
+    let request = match command {
+        "status" => {
+            let jail = match options.words.is_empty() {
+                true => None,
+                false => {
+                    word = options.one("a jail")?;
+                    Some(word.as_str())
+                }
+            };
+            Request::Status { jail }
+        }
+        "ban" => {
+            let span = match &options.time {
+                None => None,
+                Some(text) => Some(parse_duration(text.as_bytes()).ok_or_else(|| {
+                    Failure::Usage(format!("'--for {text}': a duration is 90, 10m, 1h30m, 1w or permanent"))
+                })?),
+            };
+            let target = target(&options.one("an address")?)?;
+            Request::Ban { target, jail: options.jail.as_deref(), span }
+        }
+        "unban" if options.all => {
+            if !options.words.is_empty() {
+                return Err(Failure::Usage("an address and --all".to_string()));
+            }
+            Request::UnbanAll
+        }
+        "unban" => Request::Unban { target: target(&options.one("an address")?)? },
+        "attempt" => {
+            let text = options.one("an address")?;
+            let ip = Addr::parse(text.as_bytes())
+                .ok_or_else(|| Failure::Usage(format!("'{text}' is no address")))?;
+            let Some(jail) = options.jail.as_deref() else {
+                return Err(Failure::Usage("--jail is missing".to_string()));
+            };
+            Request::Attempt { ip, jail }
+        }
+        other => {
+            if let Some(word) = options.words.first() {
+                return Err(Failure::Usage(format!("unexpected '{}'", word.display())));
+            }
+            if other == "bans" { Request::Bans } else { Request::Reload }
+        }
+    };
+    let socket = match &options.socket {
+        Some(path) => path.clone(),
+        None => {
+            let read = check::read(options.config.as_deref());
+            let (settings, _) = read.map_err(Failure::Error)?;
+            PathBuf::from(settings.global.control.as_str())
+        }
+    };
+    let now = clock::wall().div_euclid(1000);
+    let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
+    match client::run(&socket, &request, options.json, now, &mut out, &mut err) {
+        0 => Ok(()),
+        _ => Err(Failure::Found),
+    }
+}

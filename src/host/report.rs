@@ -1,0 +1,288 @@
+//! What the daemon says: its log, and its answers on the control socket.
+
+use super::clock;
+use super::daemon::{Core, Firewalling};
+use super::server::{self, Answer, CHUNK};
+use super::source::{Spec, State};
+use crate::blocklist::{Ban, Cursor};
+use crate::config::LogLevel;
+use crate::control::reply::{self, BanView, JailView, PeerView, StatusView, TableView};
+use crate::control::{Refusal, Request};
+use crate::engine::{MANUAL, Refused};
+use crate::time::Instant;
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use std::format;
+use std::io::{IsTerminal, Write};
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+/// Bans a reply piece looks at before it lets others be served.
+const LISTED: usize = 256;
+
+struct Stderr {
+    plain: bool,
+}
+
+impl Log for Stderr {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        // procd and systemd read the priority off the front.
+        let (priority, name) = match record.level() {
+            Level::Error => ("<3>", "error: "),
+            Level::Warn => ("<4>", "warning: "),
+            Level::Info => ("<6>", ""),
+            Level::Debug | Level::Trace => ("<7>", ""),
+        };
+        let lead = if self.plain { name } else { priority };
+        // One write a line, so that lines of several processes do not mix. Where nobody reads, nobody misses it.
+        let line = format!("{lead}{}\n", record.args());
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    }
+
+    fn flush(&self) {}
+}
+
+/// What the settings call a level.
+pub(super) fn level(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::Error,
+        LogLevel::Warn => LevelFilter::Warn,
+        LogLevel::Info => LevelFilter::Info,
+        LogLevel::Debug => LevelFilter::Debug,
+        LogLevel::Trace => LevelFilter::Trace,
+    }
+}
+
+/// Sends the log of this process to stderr: plain on a terminal, else with `<n>` in front.
+pub(super) fn log_to_stderr(wanted: LogLevel) {
+    let logger = std::boxed::Box::leak(std::boxed::Box::new(Stderr { plain: std::io::stderr().is_terminal() }));
+    if log::set_logger(logger).is_ok() {
+        log::set_max_level(level(wanted));
+    }
+}
+
+/// Tells that everything is open. Tests and people wait for this line.
+pub(super) fn ready() {
+    log::info!("ready");
+}
+
+impl Core {
+    /// Wall-clock seconds of an instant.
+    fn epoch(&self, at: Instant) -> i64 {
+        let (now, wall) = (clock::now(), clock::wall());
+        let ago = now.millis() as i64 - at.millis() as i64;
+        (wall - ago).div_euclid(1000)
+    }
+
+    fn view(&self, ban: &Ban) -> BanView<'_> {
+        BanView {
+            target: ban.target,
+            jail: self.loaded.rules().name(ban.jail),
+            since: self.epoch(ban.since),
+            until: (ban.until != Instant::NEVER).then(|| self.epoch(ban.until)),
+            before: ban.before,
+            manual: ban.manual,
+        }
+    }
+
+    fn obey(&mut self, request: Request<'_>) -> Result<Option<u64>, String> {
+        let now = clock::now();
+        let (engine, rules, mut live) = self.order(now);
+        let refused = |why: Refused| {
+            match why {
+                Refused::Allowed => "never banned: it holds an allowed, own, gateway or special address",
+                Refused::Full => "the blocklist is full of manual bans",
+                Refused::NoJail => "no such jail",
+                Refused::Over => "the ban would be over before it begins",
+            }
+            .to_string()
+        };
+        let find = |name: &str| rules.find(name).ok_or_else(|| format!("no such jail: {name}"));
+        match request {
+            Request::Ban { target, jail, span } => {
+                let jail = match jail {
+                    None | Some("manual") => MANUAL,
+                    Some(name) => find(name)?,
+                };
+                let policy = rules.jails.get(usize::from(jail)).map(|jail| jail.policy.bantime);
+                let default = crate::jail::Policy::DEFAULT.bantime;
+                let span = span.unwrap_or(policy.unwrap_or(default));
+                engine.ban(rules, target, jail, now, now + span, &mut live).map_err(refused)?;
+                Ok(Some(1))
+            }
+            Request::Unban { target } => match engine.unban(target, now, &mut live) {
+                0 => {
+                    let mut wider = String::new();
+                    engine.blocklist().covering(target.addr(), |ban| {
+                        wider = format!("; {} is, and covers it", ban.target);
+                        false
+                    });
+                    Err(format!("{target} is not banned{wider}"))
+                }
+                count => Ok(Some(count as u64)),
+            },
+            Request::UnbanAll => {
+                let all = crate::addr::Prefix::new(crate::addr::Addr::UNSPECIFIED, 0);
+                Ok(Some(engine.unban(all, now, &mut live) as u64))
+            }
+            Request::Attempt { ip, jail } => {
+                let jail = find(jail)?;
+                engine.attempt(rules, jail, ip, now, &mut live).map_err(refused)?;
+                Ok(None)
+            }
+            Request::Reload => self.reload().map(|()| None),
+            Request::Version | Request::Status { .. } | Request::Bans => Ok(None),
+        }
+    }
+}
+
+impl Answer for Core {
+    fn answer(&mut self, line: &[u8], out: &mut Vec<u8>) -> Option<server::Cursor> {
+        let request = match Request::parse(line) {
+            Ok(request) => request,
+            Err(refusal) => {
+                reply::error(Refusal::text(refusal).as_bytes(), &mut |b| out.extend_from_slice(b));
+                return None;
+            }
+        };
+        match request {
+            Request::Version => reply::version(env!("CARGO_PKG_VERSION"), &mut |b| out.extend_from_slice(b)),
+            Request::Status { jail } => reply::status(self, jail, &mut |b| out.extend_from_slice(b)),
+            Request::Bans => {
+                // As many listings as clients, and as many again that went away.
+                if self.listings.len() >= 2 * server::CLIENTS {
+                    self.listings.remove(0);
+                }
+                self.listed += 1;
+                self.listings.push((self.listed, Cursor::default()));
+                return self.more(server::Cursor { next: self.listed, sent: 0 }, out);
+            }
+            order => match self.obey(order) {
+                Ok(count) => reply::ok(count, &mut |b| out.extend_from_slice(b)),
+                Err(why) => reply::error(why.as_bytes(), &mut |b| out.extend_from_slice(b)),
+            },
+        }
+        // The firewall knows before the client does.
+        self.settle(clock::now());
+        None
+    }
+
+    fn more(&mut self, mut from: server::Cursor, out: &mut Vec<u8>) -> Option<server::Cursor> {
+        let Some(at) = self.listings.iter().position(|(id, _)| *id == from.next) else {
+            reply::error(b"too many listings at a time", &mut |b| out.extend_from_slice(b));
+            return None;
+        };
+        let mut cursor = self.listings.get(at).map_or_else(Cursor::default, |(_, cursor)| *cursor);
+        for _ in 0..LISTED {
+            if out.len() >= CHUNK {
+                break;
+            }
+            let Some(ban) = self.engine.blocklist().list(&mut cursor) else {
+                self.listings.remove(at);
+                reply::ok(Some(from.sent), &mut |b| out.extend_from_slice(b));
+                return None;
+            };
+            self.view(&ban).write(&mut |b| out.extend_from_slice(b));
+            from.sent += 1;
+        }
+        if let Some((_, slot)) = self.listings.get_mut(at) {
+            *slot = cursor;
+        }
+        Some(from)
+    }
+}
+
+impl StatusView for Core {
+    fn version(&self) -> &str {
+        env!("CARGO_PKG_VERSION")
+    }
+
+    fn uptime(&self) -> u64 {
+        clock::now().since(self.started).millis() / 1000
+    }
+
+    fn tables(&self, f: &mut dyn FnMut(TableView<'_>)) {
+        let engine = &self.engine;
+        let (bans, tracker, sessions) = (engine.blocklist(), engine.tracker(), engine.sessions());
+        for (name, used, size) in [
+            ("bans", bans.len(), bans.capacity()),
+            ("tracked", tracker.len(), tracker.capacity()),
+            ("sessions", sessions.len(), sessions.capacity()),
+        ] {
+            f(TableView { name, used: used as u64, size: size as u64 });
+        }
+    }
+
+    fn counters(&self, f: &mut dyn FnMut(&str, &str, u64)) {
+        self.engine.counters(&mut |stage, name, n| f(stage, name, n));
+        let mut sums: Vec<(&'static str, u64)> = Vec::new();
+        self.sources.each(|_, _, _, tally| {
+            tally.each(|name, n| match sums.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, sum)) => *sum += n,
+                None => sums.push((name, n)),
+            });
+        });
+        sums.iter().for_each(|(name, n)| f("source", name, *n));
+    }
+
+    fn jails(&self, f: &mut dyn FnMut(JailView<'_>)) {
+        let rules = self.loaded.rules();
+        let mut banned = [0u64; 256];
+        let mut cursor = Cursor::default();
+        while let Some(ban) = self.engine.blocklist().list(&mut cursor) {
+            if let Some(count) = banned.get_mut(usize::from(ban.jail)) {
+                *count += 1;
+            }
+        }
+        for (id, jail) in rules.jails.iter().enumerate() {
+            let totals = self.engine.tracker().totals(id as u8);
+            let setting = self.loaded.settings.jails.iter().find(|s| s.name.as_str() == jail.name);
+            let filter = setting.map_or("", |s| if s.filter.is_empty() { &s.filter_file } else { &s.filter });
+            f(JailView {
+                name: jail.name,
+                filter,
+                enabled: jail.enabled,
+                failures: totals.failures.get(),
+                banned: banned.get(id).copied().unwrap_or(0),
+                total: totals.bans.get(),
+            });
+        }
+        if let Some(&count) = banned.get(usize::from(MANUAL)).filter(|n| **n > 0) {
+            f(JailView { name: "manual", filter: "", enabled: true, failures: 0, banned: count, total: count });
+        }
+    }
+
+    fn sources(&self, f: &mut dyn FnMut(PeerView<'_>)) {
+        self.sources.each(|_, spec, state, tally| {
+            let (kind, name) = match spec {
+                Spec::Udp { listen } => ("udp", listen.to_string()),
+                Spec::Tcp { listen, .. } => ("tcp", listen.to_string()),
+                Spec::Unix { path } => ("unix", path.display().to_string()),
+                Spec::File { path } => ("file", path.display().to_string()),
+                Spec::Logread { argv } => ("logread", argv.first().map_or("".into(), |a| a.to_string_lossy()).into()),
+                Spec::Stdin => ("stdin", String::new()),
+            };
+            let (up, error) = match state {
+                State::Up(_) => (true, None),
+                State::Waiting(error) => (false, Some(error.to_string())),
+                State::Ended => (false, Some("ended".to_string())),
+            };
+            let error = error.as_ref().map(|text| text.as_bytes());
+            f(PeerView { kind, name: &name, up, count: tally.lines.get(), error });
+        });
+    }
+
+    fn sinks(&self, f: &mut dyn FnMut(PeerView<'_>)) {
+        let (up, count, error) = match &self.firewall {
+            Firewalling::On { sink, error, .. } => {
+                (!sink.is_stale(), sink.sent().messages, error.as_ref().map(ToString::to_string))
+            }
+            Firewalling::Off(why) => (false, 0, Some(why.clone())),
+        };
+        let error = error.as_ref().map(|text| text.as_bytes());
+        f(PeerView { kind: "nftables", name: "inet edgeban", up, count, error });
+    }
+}
