@@ -42,12 +42,17 @@ impl Loaded {
     }
 
     /// Builds the rules of `settings`. `own` are this host's addresses and gateways, and why they are exempt. `before` is what is in use now.
-    pub fn new(settings: Box<Settings>, own: &[(Prefix, Why)], before: Option<&Self>) -> Result<Self, Vec<String>> {
+    pub fn new(
+        settings: Box<Settings>,
+        own: &[(Prefix, Why)],
+        before: Option<&Self>,
+    ) -> Result<Self, Vec<String>> {
         let mut errors = Vec::new();
         let mut arena = Arena::default();
         let mut scopes = before.map_or_else(Vec::new, |b| b.scopes.clone());
         let places = places(&settings, before.map(|b| b.rules.jails));
-        let count = places.iter().map(|p| p + 1).max().unwrap_or(0).max(before.map_or(0, |b| b.rules.jails.len()));
+        let count =
+            places.iter().map(|p| p + 1).max().unwrap_or(0).max(before.map_or(0, |b| b.rules.jails.len()));
         let mut active = Vec::new();
         let mut jails: Vec<Jail<'static>> = Vec::new();
         for place in 0..count.min(MAX_JAILS) {
@@ -75,7 +80,8 @@ impl Loaded {
                     enabled: jail.enabled,
                     policy: policy(&jail.policy),
                     scope: scope(jail, &mut scopes).unwrap_or_else(|| {
-                        errors.push(format!("{}: jail {name}: too many different sets of ports", jail.line));
+                        errors
+                            .push(format!("{}: jail {name}: too many different sets of ports", jail.line));
                         0
                     }),
                     recidive: jail.filter == "recidive" && jail.filter_file.is_empty(),
@@ -146,9 +152,8 @@ fn filter(jail: &config::Jail, arena: &mut Arena) -> Result<Filter<'static>, Vec
     }
     let text = std::fs::read_to_string(jail.filter_file.as_str())
         .map_err(|e| vec![format!("{}: jail {}: {}: {e}", jail.line, jail.name, jail.filter_file)])?;
-    compile_text(&text, arena).map_err(|errors| {
-        errors.into_iter().map(|error| format!("{}:{error}", jail.filter_file)).collect()
-    })
+    compile_text(&text, arena)
+        .map_err(|errors| errors.into_iter().map(|error| format!("{}:{error}", jail.filter_file)).collect())
 }
 
 /// Compiles a filter's text into memory of `arena`; otherwise every error as `line:column: message`.

@@ -82,7 +82,8 @@ mod tests {
 
     #[test]
     fn lines_are_numbered_whatever_their_length() {
-        let want = [(1, "ab"), (2, ""), (3, "OVER"), (4, "c"), (5, "OVER")].map(|(n, l)| (n, l.to_string()));
+        let want =
+            [(1, "ab"), (2, ""), (3, "OVER"), (4, "c"), (5, "OVER")].map(|(n, l)| (n, l.to_string()));
         assert_eq!(all("ab\r\n\n0123456789abcdefghij\nc\n0123456", 4), want);
         assert_eq!(all("", 4), []);
         assert_eq!(all("\n", 4), [(1, String::new())]);
