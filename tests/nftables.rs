@@ -5,6 +5,7 @@
 #[allow(unreachable_pub)]
 mod common;
 
+use core::net::SocketAddr;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration as Wait;
 use edgeban::action::nftables::Op;
@@ -13,7 +14,7 @@ use edgeban::blocklist::{Ban, Change, Reason};
 use edgeban::host::nft::{NftError, NftSink};
 use edgeban::time::{Duration, Instant};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::mpsc;
 
@@ -150,7 +151,7 @@ fn what_is_installed_is_what_nft_lists() {
 fn changes_have_the_last_word() {
     in_namespace(|| {
         let mut sink = open(65536, 64);
-        sink.install(SCOPES, std::iter::empty(), NOW).expect("installed");
+        sink.install(SCOPES, core::iter::empty(), NOW).expect("installed");
         let tell = |sink: &mut NftSink<'_>, changes: &[Change]| {
             for change in changes {
                 sink.push(change, NOW).expect("pushed");
@@ -208,7 +209,7 @@ fn prefixes_may_overlap() {
         let mut sink = open(65536, 64);
         let all =
             ["10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "10.1.2.3", "0.0.0.0/0", "::/0", "2001:db8::/32"];
-        sink.install(&[], std::iter::empty(), NOW).expect("installed");
+        sink.install(&[], core::iter::empty(), NOW).expect("installed");
         for target in all {
             sink.push(&Change::Added(ban(target, 0, 60)), NOW).expect("pushed");
             sink.flush(NOW).expect("flushed");
@@ -245,7 +246,7 @@ fn ten_thousand_bans_in_one_go() {
             assert_eq!(elements(set).len(), 10_000);
             println!("10,000 {name} installed: {took:?}, {} B a ban, {sent:?}", sent.bytes / 10_000);
 
-            sink.install(&[], std::iter::empty(), NOW).expect("installed");
+            sink.install(&[], core::iter::empty(), NOW).expect("installed");
             for round in ["new", "renewed"] {
                 let (before, start) = (sink.sent(), std::time::Instant::now());
                 for ban in bans.clone() {
@@ -421,7 +422,7 @@ fn packets_are_dropped() {
             });
         }
         let mut sink = open(65536, 64);
-        sink.install(SCOPES, std::iter::empty(), NOW).expect("installed");
+        sink.install(SCOPES, core::iter::empty(), NOW).expect("installed");
         let tell = |sink: &mut NftSink<'_>, change: Change| {
             sink.push(&change, NOW).expect("pushed");
             sink.flush(NOW).expect("flushed");
