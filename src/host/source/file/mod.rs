@@ -128,6 +128,7 @@ impl FileSource {
         });
         cx.tally.untraced.add(changes.untraced);
         if changes.overflow {
+            cx.tally.errors.bump();
             self.current.iter_mut().chain(&mut self.old).for_each(|t| t.pending = true);
         }
         if changes.recheck || (changes.attributes && self.error.is_some()) {
@@ -209,6 +210,9 @@ impl FileSource {
     fn missing(&mut self, error: Error, cx: &mut Cx<'_>) {
         self.retire_current(cx);
         let absent = matches!(error, Error::Path(_, Errno::NOENT | Errno::NOTDIR));
+        if absent && self.begin == Begin::End {
+            log::info!("{error}; waiting for it");
+        }
         if absent {
             if self.begin == Begin::End {
                 for saved in core::mem::take(&mut self.saved) {
@@ -226,9 +230,8 @@ impl FileSource {
             self.begin = Begin::At(Id::of(&meta), meta.len());
         }
         if self.error.as_ref() != Some(&error) {
-            if absent {
-                log::info!("{error}; waiting for it");
-            } else {
+            // Between a rename and a new file it is always absent.
+            if !absent {
                 log::warn!("{error}; waiting until it can be read");
                 cx.tally.errors.bump();
             }

@@ -83,7 +83,9 @@ impl Tail {
         let catch_up = self.offset < self.past;
         let mut room = cx.buf.len();
         if catch_up {
-            room = room.min(keep + usize::try_from(self.past - self.offset).unwrap_or(usize::MAX));
+            room = room.min(
+                usize::try_from(self.past - self.offset).map_or(room, |left| keep.saturating_add(left)),
+            );
         }
         let Some(buf) = cx.buf.get_mut(..room) else { return };
         let n = match self.file.read_at(buf, self.offset - keep as u64) {

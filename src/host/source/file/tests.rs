@@ -2,10 +2,12 @@
 
 use crate::host::source::tests::{Dir, Rig};
 use crate::host::source::{Spec, State};
+use crate::host::sys::Errno;
 use crate::time::Duration;
 use std::format;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::string::String;
 use std::time;
@@ -295,6 +297,47 @@ fn what_is_no_file_is_refused_with_its_name() {
     fs::remove_dir(&log).unwrap();
     append(&log, "a file now\n");
     after(&mut rig, 1);
+}
+
+/// Makes this thread alone an unprivileged one for files (setfsuid(2)), for as long as it lives.
+struct Unprivileged;
+
+impl Unprivileged {
+    fn new() -> Self {
+        // SAFETY: takes no pointer. Fails for who is no root, and then is not needed.
+        unsafe { libc::syscall(libc::SYS_setfsuid, 65_534) };
+        Self
+    }
+}
+
+impl Drop for Unprivileged {
+    fn drop(&mut self) {
+        // SAFETY: takes no pointer.
+        unsafe { libc::syscall(libc::SYS_setfsuid, libc::geteuid()) };
+    }
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_named_and_read_once_it_may() {
+    let dir = Dir::new();
+    let log = dir.at("log");
+    fs::write(&log, "past\n").unwrap();
+    fs::set_permissions(&log, Permissions::from_mode(0o000)).unwrap();
+    let mut rig = Rig::new(None, &spec(&log));
+    let denied = Unprivileged::new();
+    rig.rest();
+    drop(denied);
+    let State::Waiting(error) = rig.state(0) else { panic!("{:?}", rig.state(0)) };
+    assert_eq!(error, crate::host::source::Error::Path(log.clone(), Errno::ACCES));
+    assert_eq!(format!("{error}"), format!("{}: Permission denied (os error 13)", log.display()));
+    let mut writer = OpenOptions::new();
+    let written = writer.append(true).open(&log).and_then(|mut f| f.write_all(b"meanwhile\n")).is_ok();
+    fs::set_permissions(&log, Permissions::from_mode(0o644)).unwrap();
+    let _denied = Unprivileged::new();
+    rig.until("the opening", |rig| rig.state(0) == State::Up(1));
+    rig.rest();
+    assert_eq!(rig.texts(), if written { vec!["meanwhile"] } else { vec![] });
+    assert!(rig.got.iter().all(|g| g.meta.catch_up));
 }
 
 /// Writes `LINES` numbered lines to `log`, which is rotated ten times meanwhile, and reads them all.
