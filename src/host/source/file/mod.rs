@@ -45,8 +45,9 @@ pub const GRACE: Duration = Duration::from_secs(60);
 pub const CHECK: Duration = Duration::from_secs(10);
 /// How often it is, and the file read, where there is no inotify.
 const CHECK_BLIND: Duration = Duration::from_millis(500);
-/// The most rotated files held open; with one more the oldest is read to its end and closed.
-const MOST_OLD: usize = 16;
+/// The most rotated files held open; one more closes the oldest that is read to its end, or reads the oldest to
+/// its end at once. An open file cannot vanish, so this bounds how far a reader may fall behind rotations.
+const MOST_OLD: usize = 64;
 
 /// A followed file.
 #[derive(Debug)]
@@ -289,12 +290,13 @@ impl FileSource {
         cx.tally.rotated.bump();
         self.old.push(tail);
         if self.old.len() > MOST_OLD {
-            while let Some(first) = self.old.first_mut()
-                && first.pending
+            let done = self.old.iter().position(|t| !t.pending).unwrap_or(0);
+            while let Some(tail) = self.old.get_mut(done)
+                && tail.pending
             {
-                first.step(cx);
+                tail.step(cx);
             }
-            self.close_old(0, cx);
+            self.close_old(done, cx);
         }
     }
 
