@@ -10,8 +10,9 @@
 //! - **Start**: at the saved offset if the file is the one that was saved, else at its end, like `tail -F`.
 //! - **No permission**: said once, tried again when the attributes change.
 //!
-//! inotify makes it quick, but is not relied on: every [`CHECK`] the name is compared with what is open, so that
-//! an overflown queue, a swapped directory symlink or a system without inotify costs seconds and no lines.
+//! inotify makes it quick, but is not relied on: every [`CHECK`] the name is compared with what is open and what
+//! is open is read, so that an overflown queue, a swapped directory symlink or a file that gives no events costs
+//! seconds and no lines. Without inotify that is done every half second.
 //!
 //! Limits: a rotated file that is deleted, compressed or moved out of its directory before it was ever opened
 //! is lost (and counted, as far as its renames can be followed); rotations while edgeban is down are followed
@@ -139,11 +140,12 @@ impl FileSource {
 
     pub(super) fn turn(&mut self, cx: &mut Cx<'_>) {
         if self.next_check <= cx.now {
-            if self.watcher.is_none() {
-                self.current.iter_mut().chain(&mut self.old).for_each(|t| t.pending = true);
-            }
-            self.next_check = cx.now + if self.watcher.is_some() { CHECK } else { CHECK_BLIND };
+            // A file that another machine writes, or one beyond the limit of watches, gives no events.
+            self.current.iter_mut().chain(&mut self.old).for_each(|t| t.pending = true);
+            self.next_check = Instant::NEVER;
             self.check(cx, false);
+            let blind = self.watcher.is_none() || self.current.as_ref().is_some_and(|t| t.watch.is_none());
+            self.next_check = self.next_check.min(cx.now + if blind { CHECK_BLIND } else { CHECK });
         }
         // The old files first, so that lines come in their order.
         if let Some(tail) = self.old.iter_mut().find(|t| t.pending) {
