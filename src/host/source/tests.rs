@@ -184,7 +184,8 @@ fn udp_counts_what_the_kernel_drops() {
 
 #[test]
 fn a_hundred_thousand_lines_over_tcp_are_all_counted() {
-    const LINES: u64 = 100_000;
+    // Where the tests run emulated, fewer.
+    const LINES: u64 = if cfg!(target_endian = "big") { 4_000 } else { 100_000 };
     const CLIENTS: u64 = 4;
     let mut rig = Rig::new(None, &[tcp(ANY4, 8)]);
     let to = rig.sources.local(SourceId(0)).unwrap();
@@ -406,7 +407,7 @@ fn input_is_read_to_its_end_from_a_pipe_and_from_a_file() {
 #[test]
 fn a_loud_source_does_not_starve_another() {
     let dir = Dir::new();
-    fs::write(dir.at("in"), "x\n".repeat(500_000)).unwrap();
+    fs::write(dir.at("in"), "x\n".repeat(200_000)).unwrap();
     let mut rig = Rig::new(None, &[udp(ANY4)]);
     let to = rig.sources.local(SourceId(0)).unwrap();
     rig.sources.add_input(&rig.poller, fs::File::open(dir.at("in")).unwrap().into());

@@ -383,14 +383,16 @@ fn a_file_that_may_not_be_read_is_named_and_read_once_it_may() {
 
 /// Writes `LINES` numbered lines to `log`, which is rotated ten times meanwhile, and reads them all.
 fn a_million(first: Option<&str>) {
-    const LINES: usize = 1_000_000;
+    // Where the tests run emulated, a million take minutes.
+    const LINES: usize = if cfg!(target_endian = "big") { 44_000 } else { 1_000_000 };
     const CHUNK: usize = 1_000;
+    const PART: usize = LINES / CHUNK / 11;
     let dir = Dir::new();
     let (mut rig, log) = follow(&dir, first);
     let writer = std::thread::spawn(move || {
         let mut text = Vec::new();
         for chunk in 0..LINES / CHUNK {
-            if chunk % (LINES / CHUNK / 11) == 0 && chunk > 0 && chunk < LINES / CHUNK - 50 {
+            if chunk % PART == 0 && (1..=10).contains(&(chunk / PART)) {
                 rotate(&log, 12);
             }
             text.clear();
