@@ -37,13 +37,6 @@ pub(super) struct Index<'a> {
     key: Key,
 }
 
-/// Cell number and position of an entry.
-#[derive(Clone, Copy)]
-pub(super) struct Found {
-    pub(super) cell: usize,
-    pub(super) at: usize,
-}
-
 impl<'a> Index<'a> {
     pub(super) fn new(cells: &'a mut [u32], key: [u64; 2]) -> Self {
         cells.fill(0);
@@ -78,9 +71,9 @@ impl<'a> Index<'a> {
         (hash as u32) & !POSITION
     }
 
-    /// The entry for exactly this prefix.
+    /// Where the entry for exactly this prefix lies.
     #[inline]
-    pub(super) fn find<S: Steps>(&self, slots: &[Slot], addr: Addr, bits: u8, steps: &mut S) -> Option<Found> {
+    pub(super) fn find<S: Steps>(&self, slots: &[Slot], addr: Addr, bits: u8, steps: &mut S) -> Option<usize> {
         let hash = self.hash(addr, bits);
         let tag = Self::tag(hash);
         let mut cell = self.home(hash);
@@ -98,7 +91,7 @@ impl<'a> Index<'a> {
                 same &= same - 1;
                 let at = self.position(*group.get(i)?)?;
                 if slots.get(at)?.is(addr, bits) {
-                    return Some(Found { cell: cell + i, at });
+                    return Some(at);
                 }
             }
             if !full {
