@@ -72,7 +72,7 @@ impl<'a> Index<'a> {
     }
 
     /// Where the entry for exactly this prefix lies.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find<S: Steps>(&self, slots: &[Slot], addr: Addr, bits: u8, steps: &mut S) -> Option<usize> {
         let hash = self.hash(addr, bits);
         let tag = Self::tag(hash);
@@ -80,11 +80,11 @@ impl<'a> Index<'a> {
         for _ in 0..self.cells.len() / GROUP {
             steps.step();
             let group = self.cells.get(cell..)?.first_chunk::<GROUP>()?;
-            // Without a branch a cell: which of them matches is as good as random.
-            let (mut same, mut full) = (0u32, true);
+            // Without a branch a cell: which of them matches is as good as random. An empty one never does,
+            // as the position in a full one is not 0.
+            let mut same = 0u32;
             for (i, &held) in group.iter().enumerate() {
-                same |= u32::from(held != 0 && held & !POSITION == tag) << i;
-                full &= held != 0;
+                same |= u32::from((held ^ tag).wrapping_sub(1) < POSITION) << i;
             }
             while same != 0 {
                 let i = same.trailing_zeros() as usize & (GROUP - 1);
@@ -94,7 +94,7 @@ impl<'a> Index<'a> {
                     return Some(at);
                 }
             }
-            if !full {
+            if group.contains(&0) {
                 return None;
             }
             cell = if cell + GROUP < self.cells.len() { cell + GROUP } else { 0 };

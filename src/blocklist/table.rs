@@ -60,7 +60,7 @@ impl<'a> Table<'a> {
         self.slots.get(self.place(manual, i))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn find<S: Steps>(&self, addr: Addr, bits: u8, steps: &mut S) -> Option<usize> {
         self.index.find(self.slots, addr, bits, steps)
     }
