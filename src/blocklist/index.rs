@@ -4,8 +4,8 @@
 //! an entry only where it is almost surely the right one. The home cell grows with the hash: walking the
 //! homes in order walks the entries in the order of their hashes, whatever is added or removed meanwhile.
 
-use super::slot::Slot;
 use super::sip::Key;
+use super::slot::Slot;
 use crate::addr::{Addr, Prefix};
 
 /// Cells that are read at once, and in which a home begins.
@@ -58,7 +58,7 @@ impl<'a> Index<'a> {
 
     #[inline]
     pub(super) fn home(&self, hash: u64) -> usize {
-        ((hash >> 32) * (self.cells.len() / GROUP) as u64 >> 32) as usize * GROUP
+        (((hash >> 32) * (self.cells.len() / GROUP) as u64) >> 32) as usize * GROUP
     }
 
     #[inline]
@@ -73,7 +73,13 @@ impl<'a> Index<'a> {
 
     /// Where the entry for exactly this prefix lies.
     #[inline(always)]
-    pub(super) fn find<S: Steps>(&self, slots: &[Slot], addr: Addr, bits: u8, steps: &mut S) -> Option<usize> {
+    pub(super) fn find<S: Steps>(
+        &self,
+        slots: &[Slot],
+        addr: Addr,
+        bits: u8,
+        steps: &mut S,
+    ) -> Option<usize> {
         let hash = self.hash(addr, bits);
         let tag = Self::tag(hash);
         let mut cell = self.home(hash);

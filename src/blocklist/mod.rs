@@ -376,11 +376,9 @@ impl<'a> Blocklist<'a> {
 
     #[inline]
     fn merged<S: Steps>(&self, addr: Addr, steps: &mut S) -> Option<Scope> {
-        self.around(addr, steps, None, |merged, _, slot| {
-            match slot.scope() {
-                scope if scope != 0 && merged.is_none_or(|m| m == scope) => Continue(Some(scope)),
-                _ => Break(Some(0)),
-            }
+        self.around(addr, steps, None, |merged, _, slot| match slot.scope() {
+            scope if scope != 0 && merged.is_none_or(|m| m == scope) => Continue(Some(scope)),
+            _ => Break(Some(0)),
         })
     }
 
@@ -410,7 +408,8 @@ impl<'a> Blocklist<'a> {
         start: T,
         mut f: impl FnMut(T, usize, &Slot) -> ControlFlow<T, T>,
     ) -> T {
-        let folded = match self.table.find(addr, 128, steps).and_then(|at| Some((at, self.table.slot(at)?))) {
+        let folded = match self.table.find(addr, 128, steps).and_then(|at| Some((at, self.table.slot(at)?)))
+        {
             None => start,
             Some((at, slot)) => match f(start, at, slot) {
                 Continue(next) => next,
@@ -432,10 +431,7 @@ impl<'a> Blocklist<'a> {
         mut folded: T,
         mut f: impl FnMut(T, usize, &Slot) -> ControlFlow<T, T>,
     ) -> T {
-        let mut lengths = self.sieve.lengths(addr, classes);
-        while lengths != 0 {
-            let bits = 127 - lengths.leading_zeros() as u8;
-            lengths &= !(1 << bits);
+        for bits in self.sieve.lengths(addr, classes) {
             if let Some(at) = self.table.find(Prefix::new(addr, bits).addr(), bits, steps)
                 && let Some(slot) = self.table.slot(at)
             {

@@ -43,27 +43,14 @@ const CUTS: [Cut; FLOORS.len()] = {
     cuts
 };
 
-/// The lengths of each class, as bits. Length 128 is in none: hosts are asked for on their own.
-const LENGTHS: [u128; FLOORS.len()] = {
-    let mut sets = [0; FLOORS.len()];
-    let mut i = 0;
-    while i < FLOORS.len() {
-        let end = if i + 1 == V6 || i + 1 == FLOORS.len() { 128 } else { FLOORS[i + 1] };
-        let mut bits = FLOORS[i];
-        while bits < end {
-            sets[i] |= 1 << bits;
-            bits += 1;
-        }
-        i += 1;
-    }
-    sets
-};
-
-/// Which lengths and classes have had an entry since the last rebuild.
+/// Which lengths have had an entry since the last rebuild.
 #[derive(Clone, Copy, Default)]
 struct Family {
-    lengths: u128,
+    /// The classes that have a length.
     classes: u16,
+    /// For each class its lengths, counted from its floor: no class spans more than 32. Length 128 is in
+    /// none, hosts are asked for on their own.
+    lengths: [u32; FLOORS.len()],
 }
 
 pub(super) struct Sieve<'a> {
@@ -81,23 +68,9 @@ impl<'a> Sieve<'a> {
         Self { words, key, v4: Family::default(), v6: Family::default(), stale: 0 }
     }
 
-    /// Word and bits for a cut address. Multiply-shift (Dietzfelbinger and others, "A reliable randomized
-    /// algorithm for the closest-pair problem") of two words; of its upper half the upper bits pick the word,
-    /// the lower fifteen three bits of it.
-    #[inline]
-    fn spot(&self, (upper, lower): (u64, u64), cut: &Cut) -> (usize, u32) {
-        let [ku, kl] = self.key;
-        let sum = (upper & cut.upper).wrapping_mul(ku).wrapping_add((lower & cut.lower).wrapping_mul(kl));
-        let high = (sum.wrapping_add(cut.length) >> 32) as u32;
-        let mask = 1 << (high & 31) | 1 << (high >> 5 & 31) | 1 << (high >> 10 & 31);
-        ((u64::from(high) * self.words.len() as u64 >> 32) as usize, mask)
-    }
-
-    /// Whether this may be there. No words, no sieve: then everything may.
     #[inline]
     fn maybe(&self, halves: (u64, u64), cut: &Cut) -> bool {
-        let (at, mask) = self.spot(halves, cut);
-        self.words.get(at).is_none_or(|word| word & mask == mask)
+        maybe(self.words, self.key, halves, cut)
     }
 
     /// Whether `addr` itself may be there.
@@ -122,22 +95,20 @@ impl<'a> Sieve<'a> {
         hits
     }
 
-    /// The lengths under 128 in these classes at which a prefix around `addr` may be there, as bits.
-    pub(super) fn lengths(&self, addr: Addr, classes: u16) -> u128 {
-        let lengths = if addr.is_v4() { self.v4.lengths } else { self.v6.lengths };
-        let mut left = 0;
-        for (class, set) in LENGTHS.iter().enumerate() {
-            if classes >> class & 1 == 1 {
-                left |= set & lengths;
-            }
+    /// The lengths under 128 in these classes at which a prefix around `addr` may be there, the greatest
+    /// first.
+    #[inline]
+    pub(super) fn lengths(&self, addr: Addr, classes: u16) -> Lengths<'_> {
+        let family = if addr.is_v4() { &self.v4 } else { &self.v6 };
+        Lengths {
+            words: self.words,
+            key: self.key,
+            halves: halves(addr),
+            family,
+            classes,
+            left: 0,
+            floor: 0,
         }
-        let mut found = 0;
-        while left != 0 {
-            let bits = left.trailing_zeros() as u8;
-            left &= left - 1;
-            found |= u128::from(self.maybe(halves(addr), &cut(bits))) << bits;
-        }
-        found
     }
 
     pub(super) fn add(&mut self, target: Prefix) {
@@ -147,26 +118,29 @@ impl<'a> Sieve<'a> {
             return;
         }
         let inside_v4 = target.is_v4();
-        let classes = if inside_v4 { V6..FLOORS.len() } else { 0..V6 };
-        for class in classes {
-            let (Some(set), Some(cut)) = (LENGTHS.get(class), CUTS.get(class)) else { continue };
-            if set >> target.bits() & 1 == 0 {
-                continue;
-            }
-            self.mark(halves, cut);
-            // A prefix as wide as `::/64` lies around all of IPv4 as well.
-            let around_v4 = inside_v4 || target.contains(Addr::v4([0; 4]));
-            for (family, takes) in [(&mut self.v6, !inside_v4), (&mut self.v4, around_v4)] {
-                if takes {
-                    family.lengths |= 1 << target.bits();
-                    family.classes |= 1 << class;
-                }
+        let (from, to) = if inside_v4 { (V6, FLOORS.len()) } else { (0, V6) };
+        // The last floor not above the length.
+        let Some((class, floor)) = (FLOORS.iter().copied().enumerate())
+            .skip(from)
+            .take(to - from)
+            .take_while(|&(_, floor)| floor <= target.bits())
+            .last()
+        else {
+            return;
+        };
+        self.mark(halves, &cut(floor));
+        // A prefix as wide as `::/64` lies around all of IPv4 as well.
+        let around_v4 = inside_v4 || target.contains(Addr::v4([0; 4]));
+        for (family, takes) in [(&mut self.v6, !inside_v4), (&mut self.v4, around_v4)] {
+            if let Some(lengths) = family.lengths.get_mut(class).filter(|_| takes) {
+                *lengths |= 1 << ((target.bits() - floor) & 31);
+                family.classes |= 1 << class;
             }
         }
     }
 
     fn mark(&mut self, halves: (u64, u64), cut: &Cut) {
-        let (at, mask) = self.spot(halves, cut);
+        let (at, mask) = spot(self.words.len(), self.key, halves, cut);
         if let Some(word) = self.words.get_mut(at) {
             *word |= mask;
         }
@@ -191,4 +165,55 @@ impl<'a> Sieve<'a> {
 fn halves(addr: Addr) -> (u64, u64) {
     let [a, b, c, d] = addr.words();
     (u64::from(a) << 32 | u64::from(b), u64::from(c) << 32 | u64::from(d))
+}
+
+/// Word and bits for a cut address. Multiply-shift (Dietzfelbinger and others, "A reliable randomized
+/// algorithm for the closest-pair problem") of two words; of its upper half the upper bits pick the word,
+/// the lower fifteen three bits of it.
+#[inline]
+fn spot(words: usize, [ku, kl]: [u64; 2], (upper, lower): (u64, u64), cut: &Cut) -> (usize, u32) {
+    let sum = (upper & cut.upper).wrapping_mul(ku).wrapping_add((lower & cut.lower).wrapping_mul(kl));
+    let high = (sum.wrapping_add(cut.length) >> 32) as u32;
+    let mask = 1 << (high & 31) | 1 << (high >> 5 & 31) | 1 << (high >> 10 & 31);
+    (((u64::from(high) * words as u64) >> 32) as usize, mask)
+}
+
+/// Whether this may be there. No words, no sieve: then everything may.
+#[inline]
+fn maybe(words: &[u32], key: [u64; 2], halves: (u64, u64), cut: &Cut) -> bool {
+    let (at, mask) = spot(words.len(), key, halves, cut);
+    words.get(at).is_none_or(|word| word & mask == mask)
+}
+
+/// See [`Sieve::lengths`].
+pub(super) struct Lengths<'s> {
+    words: &'s [u32],
+    key: [u64; 2],
+    halves: (u64, u64),
+    family: &'s Family,
+    classes: u16,
+    left: u32,
+    floor: u8,
+}
+
+impl Iterator for Lengths<'_> {
+    type Item = u8;
+
+    #[inline]
+    fn next(&mut self) -> Option<u8> {
+        loop {
+            while let Some(over) = self.left.checked_ilog2() {
+                self.left &= !(1 << over);
+                let bits = self.floor + over as u8;
+                // The floor itself is what the class was asked with.
+                if over == 0 || maybe(self.words, self.key, self.halves, &cut(bits)) {
+                    return Some(bits);
+                }
+            }
+            let class = self.classes.checked_ilog2()?;
+            self.classes &= !(1 << class);
+            self.left = *self.family.lengths.get(class as usize)?;
+            self.floor = *FLOORS.get(class as usize)?;
+        }
+    }
 }

@@ -62,7 +62,10 @@ fn lookups(what: &str, list: &Blocklist, addrs: &[Addr]) {
     }
     time(what, addrs, |&addr| list.lookup(addr).is_some());
     let mean = sum as f64 / addrs.len() as f64;
-    println!("    {:5.1} % hits; cells read: {mean:.2} mean, {most} most", 100.0 * f64::from(hits) / addrs.len() as f64);
+    println!(
+        "    {:5.1} % hits; cells read: {mean:.2} mean, {most} most",
+        100.0 * f64::from(hits) / addrs.len() as f64
+    );
 }
 
 fn shuffled(random: &mut Random, mut addrs: Vec<Addr>) -> Vec<Addr> {
@@ -97,12 +100,16 @@ fn run(title: &str, hosts: usize, prefixes: usize, lengths: &[u8]) {
     let in_prefixes: Vec<Addr> = (0..1 << 16)
         .map(|_| {
             let p = targets[hosts + random.next() as usize % prefixes];
-            Addr::from_u128(p.addr().to_u128() | random.v6().to_u128() & (p.addr().to_u128() ^ p.last().to_u128()))
+            Addr::from_u128(
+                p.addr().to_u128() | random.v6().to_u128() & (p.addr().to_u128() ^ p.last().to_u128()),
+            )
         })
         .collect();
     lookups("hit, within a prefix", &list, &in_prefixes);
-    let others: Vec<Addr> =
-        core::iter::repeat_with(|| random.either()).filter(|&a| list.lookup(a).is_none()).take(1 << 16).collect();
+    let others: Vec<Addr> = core::iter::repeat_with(|| random.either())
+        .filter(|&a| list.lookup(a).is_none())
+        .take(1 << 16)
+        .collect();
     lookups("miss", &list, &others);
     let (v4, v6): (Vec<Addr>, Vec<Addr>) = others.iter().partition(|a| a.is_v4());
     lookups("miss, IPv4 only", &list, &v4);
@@ -116,9 +123,14 @@ fn run(title: &str, hosts: usize, prefixes: usize, lengths: &[u8]) {
         let new = Prefix::host(random.either());
         black_box(list.insert(ban(new, 1 + random.next() % 1_000_000), Instant::ZERO));
     }
-    println!("  {:<34} {:6.1} ns", "insert into the full list (evicts)", start.elapsed().as_nanos() as f64 / n as f64);
+    println!(
+        "  {:<34} {:6.1} ns",
+        "insert into the full list (evicts)",
+        start.elapsed().as_nanos() as f64 / n as f64
+    );
     let start = Clock::now();
-    let gone = list.expire(Instant::ZERO + Duration::from_secs(2_000_000), usize::MAX, |ban| _ = black_box(ban));
+    let gone =
+        list.expire(Instant::ZERO + Duration::from_secs(2_000_000), usize::MAX, |ban| _ = black_box(ban));
     println!("  {:<34} {:6.1} ns", "expire", start.elapsed().as_nanos() as f64 / gone as f64);
 }
 
