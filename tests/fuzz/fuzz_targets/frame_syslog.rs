@@ -16,7 +16,13 @@ struct Input<'a> {
     bytes: &'a [u8],
 }
 
-fn lines(framing: Framing, limit: usize, chunk: usize, finish: bool, bytes: &[u8]) -> (Vec<Vec<u8>>, Tally) {
+fn lines(
+    framing: Framing,
+    limit: usize,
+    chunk: usize,
+    finish: bool,
+    bytes: &[u8],
+) -> (Vec<Vec<u8>>, Tally) {
     let mut held = vec![0; limit];
     let (mut tally, mut found) = (Tally::default(), Vec::new());
     let mut framer = Framer::new(&mut held, framing);
@@ -38,7 +44,8 @@ fn lines(framing: Framing, limit: usize, chunk: usize, finish: bool, bytes: &[u8
 }
 
 fn inside(part: &[u8], line: &[u8]) -> bool {
-    part.is_empty() || line.as_ptr_range().start <= part.as_ptr() && part.as_ptr_range().end <= line.as_ptr_range().end
+    part.is_empty()
+        || line.as_ptr_range().start <= part.as_ptr() && part.as_ptr_range().end <= line.as_ptr_range().end
 }
 
 fn check(line: &[u8]) {
