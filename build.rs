@@ -5,8 +5,8 @@
 #[allow(dead_code, unused_imports, unreachable_pub, missing_docs)] // build.rs calls the compiler and nothing else of it.
 mod filter;
 
+use core::fmt::Write as _;
 use filter::{Filter, Rule, Set, Space, compile};
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 fn main() {

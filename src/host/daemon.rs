@@ -8,7 +8,7 @@ use super::cli::check;
 use super::load::{LISTED_ONLY, Loaded};
 use super::nft::{NftError, NftSink};
 use super::poll::{Interest, Poller, Token};
-use super::server::{self, Server};
+use super::server::Server;
 use super::source::{Sources, Spec};
 use super::sys::signal::{Signal, SignalFd};
 use super::{clock, memory, own};
@@ -48,11 +48,9 @@ const STREAMS: usize = 64;
 const OWN: Duration = Duration::from_secs(30);
 /// The longest pause between two tries to rebuild the firewall's table; the first is at once.
 const SLOWEST: Duration = Duration::from_secs(60);
-/// TCP connections at a time.
-const CONNECTIONS: u16 = 64;
 
 /// What a daemon starts from.
-pub struct Plan {
+pub(super) struct Plan {
     /// The configuration, checked.
     pub loaded: Loaded,
     /// The configuration file that was asked for.
@@ -101,7 +99,7 @@ pub(super) enum Firewalling {
 }
 
 /// The daemon.
-pub struct Daemon {
+pub(super) struct Daemon {
     core: Core,
     server: Option<Server>,
     signals: SignalFd,
@@ -112,7 +110,7 @@ impl Daemon {
     ///
     /// # Errors
     /// What it cannot do without, in words: its event loop, or the firewall where the configuration insists on it.
-    pub fn start(plan: Plan) -> Result<Self, String> {
+    pub(super) fn start(plan: Plan) -> Result<Self, String> {
         let Plan { loaded, named, path, control, dry_run } = plan;
         super::report::log_to_stderr(loaded.settings.global.log_level);
         let system = |e: super::sys::Errno| format!("cannot start: {e}");
@@ -167,7 +165,7 @@ impl Daemon {
     ///
     /// # Errors
     /// The event loop failed.
-    pub fn run(&mut self) -> Result<(), String> {
+    pub(super) fn run(&mut self) -> Result<(), String> {
         super::report::ready();
         while !self.core.stop {
             self.turn().map_err(|e| format!("event loop: {e}"))?;
@@ -180,8 +178,7 @@ impl Daemon {
     fn turn(&mut self) -> Result<(), super::sys::Errno> {
         let Self { core, server, signals } = self;
         if let Some(server) = server {
-            let poller = &core.poller;
-            server.sync(&mut |fd, interest| watch(poller, fd, interest));
+            server.watch(&core.poller, CONTROL)?;
         }
         let events = core.poller.wait(core.timeout(server.as_ref()))?;
         let now = clock::now();
@@ -190,7 +187,7 @@ impl Daemon {
                 Sources::OWNER => core.serve(Some(event.token), now),
                 CONTROL => {
                     if let Some(server) = server {
-                        server.ready(event.token.part as i32, now, core);
+                        server.ready(event.token.part, now, core);
                     }
                 }
                 NETLINK => core.hear(),
@@ -213,24 +210,6 @@ impl Daemon {
             server.sweep(now);
         }
         Ok(())
-    }
-}
-
-/// Watches `fd`, which may or may not be watched already.
-fn watch(poller: &Poller, fd: i32, interest: server::Interest) {
-    // SAFETY: the server keeps the descriptor open for as long as this call.
-    let fd_ref = unsafe { BorrowedFd::borrow_raw(fd) };
-    let interest = match (interest.read, interest.write) {
-        (true, true) => Interest::ReadWrite,
-        (true, false) => Interest::Read,
-        (false, true) => Interest::Write,
-        (false, false) => Interest::None,
-    };
-    let token = Token::new(CONTROL, 0, fd as u32);
-    if poller.modify(&fd_ref, token, interest).is_err()
-        && let Err(e) = poller.add(&fd_ref, token, interest)
-    {
-        warn!("control socket: {e}");
     }
 }
 
@@ -490,7 +469,7 @@ fn spec(source: &config::Source) -> Spec {
     let path = || PathBuf::from(source.path.as_str());
     match source.kind {
         SourceKind::Udp => Spec::Udp { listen: listen() },
-        SourceKind::Tcp => Spec::Tcp { listen: listen(), connections: CONNECTIONS },
+        SourceKind::Tcp => Spec::Tcp { listen: listen(), connections: Spec::CONNECTIONS },
         SourceKind::Unix => Spec::Unix { path: path() },
         SourceKind::File => Spec::File { path: path() },
         SourceKind::Stdin => Spec::Stdin,

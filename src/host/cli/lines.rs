@@ -8,6 +8,9 @@ use std::vec::Vec;
 /// Read at once.
 const CHUNK: usize = 256 * 1024;
 
+/// A line's number, and its bytes unless it is overlong.
+type Numbered<'l> = (u64, Option<&'l [u8]>);
+
 /// Splits what it reads at newlines and numbers the lines from 1; an overlong line is numbered and not shown.
 pub(super) struct Lines<R> {
     input: R,
@@ -28,7 +31,7 @@ impl<R: Read> Lines<R> {
     }
 
     /// The next line without its CR LF or LF; `None` in its place where it is longer than the limit.
-    pub(super) fn next(&mut self) -> io::Result<Option<(u64, Option<&[u8]>)>> {
+    pub(super) fn next(&mut self) -> io::Result<Option<Numbered<'_>>> {
         loop {
             if let Some(len) = memchr(b'\n', &self.buf[self.start..self.end]) {
                 let from = self.start;
@@ -56,7 +59,7 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    fn line(&mut self, from: usize, len: usize) -> (u64, Option<&[u8]>) {
+    fn line(&mut self, from: usize, len: usize) -> Numbered<'_> {
         self.number += 1;
         let line = &self.buf[from..from + len];
         let line = line.strip_suffix(b"\r").unwrap_or(line);
