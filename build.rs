@@ -2,11 +2,11 @@
 //! A bad rule stops the build with its path, line and column.
 
 #[path = "src/filter/mod.rs"]
-#[allow(dead_code, unreachable_pub, missing_docs)] // build.rs calls the compiler and nothing else of it.
+#[allow(dead_code, unused_imports, unreachable_pub, missing_docs)] // build.rs calls the compiler and nothing else of it.
 mod filter;
 
+use core::fmt::Write as _;
 use filter::{Filter, Rule, Set, Space, compile};
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 fn main() {

@@ -183,7 +183,12 @@ pub struct Engine<'a> {
 impl<'a> Engine<'a> {
     /// An engine that has seen nothing.
     pub fn new(parts: Parts<'a>) -> Self {
-        Self { parts, tally: Tally::default(), match_tally: matcher::Tally::default(), latest: Instant::ZERO }
+        Self {
+            parts,
+            tally: Tally::default(),
+            match_tally: matcher::Tally::default(),
+            latest: Instant::ZERO,
+        }
     }
 
     /// The bans in force.
@@ -223,8 +228,15 @@ impl<'a> Engine<'a> {
         if message.app == b"edgeban" {
             self.tally.own.bump();
         } else {
-            let mut court =
-                Court { rules, tracker, blocklist, seed, tally: &mut self.tally, latest: &mut self.latest, watch };
+            let mut court = Court {
+                rules,
+                tracker,
+                blocklist,
+                seed,
+                tally: &mut self.tally,
+                latest: &mut self.latest,
+                watch,
+            };
             rules.matcher.each(&message, input.jails, scratch, &mut self.match_tally, &mut |hit| {
                 court.tally.hits.bump();
                 court.watch.hit(&message, &hit);
@@ -232,13 +244,20 @@ impl<'a> Engine<'a> {
                     court.tally.undated.bump();
                     return;
                 };
-                sessions.feed(&hit, message.pid, message.host, message.times, at, &mut |event| match event {
-                    Event::Failure(failure) => {
-                        last = Some((hit.filter, failure.ip));
-                        court.failure(hit.filter, &failure, at, now);
-                    }
-                    Event::Gained { ip, .. } => court.gained(hit.filter, ip),
-                });
+                sessions.feed(
+                    &hit,
+                    message.pid,
+                    message.host,
+                    message.times,
+                    at,
+                    &mut |event| match event {
+                        Event::Failure(failure) => {
+                            last = Some((hit.filter, failure.ip));
+                            court.failure(hit.filter, &failure, at, now);
+                        }
+                        Event::Gained { ip, .. } => court.gained(hit.filter, ip),
+                    },
+                );
             });
         }
         if let Some(slot) = Repeat::of(repeats, input.stream) {
@@ -248,7 +267,9 @@ impl<'a> Engine<'a> {
 
     fn repeated(&mut self, rules: &Rules<'_>, times: u32, input: &Input<'_>, watch: &mut impl Watcher) {
         let slot = Repeat::of(self.parts.repeats, input.stream).filter(|slot| slot.stream == input.stream);
-        let Some((jail, ip)) = slot.and_then(|slot| slot.last) else { return self.tally.repeats_of_nothing.bump() };
+        let Some((jail, ip)) = slot.and_then(|slot| slot.last) else {
+            return self.tally.repeats_of_nothing.bump();
+        };
         // The line has a stamp of its own kind, but the failure it repeats is the last one's: it counts as now.
         let at = match input.clock {
             Clock::Live(now) | Clock::CatchUp { now, .. } => now,
@@ -257,7 +278,11 @@ impl<'a> Engine<'a> {
         self.court(rules, watch).failure(jail, &Failure { ip, user: None, attempts: times }, at, at);
     }
 
-    fn court<'e, 'r, W: Watcher>(&'e mut self, rules: &'e Rules<'r>, watch: &'e mut W) -> Court<'e, 'a, 'r, W> {
+    fn court<'e, 'r, W: Watcher>(
+        &'e mut self,
+        rules: &'e Rules<'r>,
+        watch: &'e mut W,
+    ) -> Court<'e, 'a, 'r, W> {
         Court {
             rules,
             tracker: &mut self.parts.tracker,
@@ -370,7 +395,8 @@ impl<W: Watcher> Court<'_, '_, '_, W> {
                 if at > *self.latest {
                     *self.latest = at;
                     let Self { blocklist, watch, .. } = self;
-                    blocklist.expire(at, usize::MAX, |ban| watch.change(Change::Removed(ban, Reason::Expired)));
+                    blocklist
+                        .expire(at, usize::MAX, |ban| watch.change(Change::Removed(ban, Reason::Expired)));
                 }
                 Some((at, *self.latest))
             }

@@ -49,11 +49,9 @@ pub(crate) use tally;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    tally! {
+    super::tally! {
         /// Two counters.
-        struct Two { /// A.
+        pub(crate) struct Two { /// A.
             a, /// B.
             b }
     }

@@ -3,13 +3,13 @@
 #[path = "common/filters.rs"]
 mod filters;
 
+use core::fmt::Write as _;
 use edgeban::addr::Addr;
 use edgeban::filter::Verdict;
 use edgeban::matcher::Source;
 use edgeban::rules;
 use filters::Memory;
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 const VICTIM: &[u8] = b"9.9.9.9";
 
@@ -88,7 +88,7 @@ fn check(name: &str, samples: &[u8]) -> Vec<String> {
     let (mut expected, mut hostile, mut hostile_lines) = (None, false, 0);
     let mut seen = BTreeSet::new();
     for (number, line) in (1..).zip(samples.split(|&b| b == b'\n')) {
-        let directive = std::str::from_utf8(line).unwrap_or("");
+        let directive = core::str::from_utf8(line).unwrap_or("");
         if let Some(mode) = directive.strip_prefix("# mode: ") {
             memory = Memory::new(name, mode);
         } else if directive == "# hostile" {

@@ -107,21 +107,20 @@ fn scan_v6(text: &[u8]) -> Option<Scanned> {
     }
     while groups < 8 {
         let rest = text.get(at..)?;
-        if groups > 0 || gap.is_some() {
-            if groups <= 6
-                && let Some((o, len)) = scan_v4(rest)
-            {
-                if let (Some(g), Some(pair)) = (head.get_mut(groups), dotted(&o, 0)) {
-                    *g = pair;
-                }
-                if let (Some(g), Some(pair)) = (head.get_mut(groups + 1), dotted(&o, 2)) {
-                    *g = pair;
-                }
-                if gap.is_some() || groups == 6 {
-                    best = Some(Scanned { addr: join(&head, groups + 2, gap), len: at + len });
-                }
-                break;
+        if (groups > 0 || gap.is_some())
+            && groups <= 6
+            && let Some((o, len)) = scan_v4(rest)
+        {
+            if let (Some(g), Some(pair)) = (head.get_mut(groups), dotted(&o, 0)) {
+                *g = pair;
             }
+            if let (Some(g), Some(pair)) = (head.get_mut(groups + 1), dotted(&o, 2)) {
+                *g = pair;
+            }
+            if gap.is_some() || groups == 6 {
+                best = Some(Scanned { addr: join(&head, groups + 2, gap), len: at + len });
+            }
+            break;
         }
         let (mut value, mut digits) = (0u16, 0usize);
         while let Some(d) = rest.get(digits).and_then(|&b| (b as char).to_digit(16)) {

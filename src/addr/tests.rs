@@ -1,7 +1,7 @@
 use super::*;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use proptest::prelude::*;
 use std::format;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::string::{String, ToString};
 
 fn addr(text: &str) -> Addr {

@@ -37,13 +37,6 @@ pub(super) struct Index<'a> {
     key: Key,
 }
 
-/// Cell number and position of an entry.
-#[derive(Clone, Copy)]
-pub(super) struct Found {
-    pub(super) cell: usize,
-    pub(super) at: usize,
-}
-
 impl<'a> Index<'a> {
     pub(super) fn new(cells: &'a mut [u32], key: [u64; 2]) -> Self {
         cells.fill(0);
@@ -65,7 +58,7 @@ impl<'a> Index<'a> {
 
     #[inline]
     pub(super) fn home(&self, hash: u64) -> usize {
-        ((hash >> 32) * (self.cells.len() / GROUP) as u64 >> 32) as usize * GROUP
+        (((hash >> 32) * (self.cells.len() / GROUP) as u64) >> 32) as usize * GROUP
     }
 
     #[inline]
@@ -78,36 +71,36 @@ impl<'a> Index<'a> {
         (hash as u32) & !POSITION
     }
 
-    /// The entry for exactly this prefix.
-    #[inline]
+    /// Where the entry for exactly this prefix lies.
+    #[inline(always)]
     pub(super) fn find<S: Steps>(
         &self,
         slots: &[Slot],
         addr: Addr,
         bits: u8,
         steps: &mut S,
-    ) -> Option<Found> {
+    ) -> Option<usize> {
         let hash = self.hash(addr, bits);
         let tag = Self::tag(hash);
         let mut cell = self.home(hash);
         for _ in 0..self.cells.len() / GROUP {
             steps.step();
             let group = self.cells.get(cell..)?.first_chunk::<GROUP>()?;
-            // Without a branch a cell: which of them matches is as good as random.
-            let (mut same, mut full) = (0u32, true);
+            // Without a branch a cell: which of them matches is as good as random. An empty one never does,
+            // as the position in a full one is not 0.
+            let mut same = 0u32;
             for (i, &held) in group.iter().enumerate() {
-                same |= u32::from(held != 0 && held & !POSITION == tag) << i;
-                full &= held != 0;
+                same |= u32::from((held ^ tag).wrapping_sub(1) < POSITION) << i;
             }
             while same != 0 {
                 let i = same.trailing_zeros() as usize & (GROUP - 1);
                 same &= same - 1;
                 let at = self.position(*group.get(i)?)?;
                 if slots.get(at)?.is(addr, bits) {
-                    return Some(Found { cell: cell + i, at });
+                    return Some(at);
                 }
             }
-            if !full {
+            if group.contains(&0) {
                 return None;
             }
             cell = if cell + GROUP < self.cells.len() { cell + GROUP } else { 0 };

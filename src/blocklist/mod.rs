@@ -17,6 +17,7 @@ use crate::addr::{Addr, Prefix};
 use crate::jail::JailId;
 use crate::tally::tally;
 use crate::time::Instant;
+use core::ops::ControlFlow::{self, Break, Continue};
 
 mod index;
 mod sieve;
@@ -182,7 +183,7 @@ impl<'a> Blocklist<'a> {
         let index = Index::new(cells, key);
         // No prefix has a length above 128, so these two hashes say nothing of any other.
         let (a, b) = (index.hash(Addr::UNSPECIFIED, 254), index.hash(Addr::UNSPECIFIED, 255));
-        let sieve = Sieve::new(words, [a as u32, (a >> 32) as u32, b as u32, (b >> 32) as u32]);
+        let sieve = Sieve::new(words, [a, b]);
         Self { table: Table::new(slots, index), sieve, tally: BlocklistTally::default() }
     }
 
@@ -262,8 +263,8 @@ impl<'a> Blocklist<'a> {
             until: old.until.max(new.until),
             ..old
         };
-        if let Some(found) = self.table.find(ban.target.addr(), ban.target.bits(), &mut ()) {
-            self.table.remove(found);
+        if let Some(at) = self.at(ban.target) {
+            self.table.remove(at);
             self.table.add(&ban);
         }
         self.tally.renewed.bump();
@@ -291,9 +292,9 @@ impl<'a> Blocklist<'a> {
     }
 
     fn take(&mut self, target: Prefix, reason: Reason) -> Option<Ban> {
-        let found = self.table.find(target.addr(), target.bits(), &mut ())?;
-        let ban = self.table.ban(found.at)?;
-        self.table.remove(found);
+        let at = self.at(target)?;
+        let ban = self.table.ban(at)?;
+        self.table.remove(at);
         if self.sieve.removed(self.table.len()) {
             self.sieve.rebuild(self.table.targets());
         }
@@ -334,7 +335,11 @@ impl<'a> Blocklist<'a> {
 
     /// The entry for exactly this target.
     pub fn get(&self, target: Prefix) -> Option<Ban> {
-        self.table.ban(self.table.find(target.addr(), target.bits(), &mut ())?.at)
+        self.table.ban(self.at(target)?)
+    }
+
+    fn at(&self, target: Prefix) -> Option<usize> {
+        self.table.find(target.addr(), target.bits(), &mut ())
     }
 
     /// On which ports packets of `addr` are dropped; `None` where they pass. Where several entries lie around
@@ -352,62 +357,91 @@ impl<'a> Blocklist<'a> {
     }
 
     /// Whether a packet of `addr` is dropped, `in_scope` telling whether its port is in a set of ports. It is
-    /// asked once an entry around `addr` whose scope is not 0.
+    /// asked once an entry around `addr` whose scope is not 0, until it says yes.
     #[inline]
     pub fn drops(&self, addr: Addr, mut in_scope: impl FnMut(Scope) -> bool) -> bool {
-        let mut dropped = false;
-        self.around(addr, &mut (), |_, slot| {
-            dropped = slot.scope() == 0 || in_scope(slot.scope());
-            !dropped
-        });
-        dropped
+        self.around(addr, &mut (), false, |_, _, slot| match slot.scope() == 0 || in_scope(slot.scope()) {
+            true => Break(true),
+            false => Continue(false),
+        })
     }
 
     /// Calls `f` with each entry around `addr`, the narrowest first, until it returns `false`.
     pub fn covering(&self, addr: Addr, mut f: impl FnMut(Ban) -> bool) {
-        self.around(addr, &mut (), |at, _| self.table.ban(at).is_none_or(&mut f));
+        self.around(addr, &mut (), (), |(), at, _| match self.table.ban(at).is_none_or(&mut f) {
+            true => Continue(()),
+            false => Break(()),
+        });
     }
 
     #[inline]
     fn merged<S: Steps>(&self, addr: Addr, steps: &mut S) -> Option<Scope> {
-        let mut merged = None;
-        self.around(addr, steps, |_, slot| {
-            let scope = if merged.is_none_or(|scope| scope == slot.scope()) { slot.scope() } else { 0 };
-            merged = Some(scope);
-            scope != 0
-        });
-        merged
+        self.around(addr, steps, None, |merged, _, slot| match slot.scope() {
+            scope if scope != 0 && merged.is_none_or(|m| m == scope) => Continue(Some(scope)),
+            _ => Break(Some(0)),
+        })
     }
 
+    /// Folds the entries around `addr`, the narrowest first. A miss takes no call and writes nothing.
     #[inline]
-    fn around<S: Steps>(&self, addr: Addr, steps: &mut S, mut f: impl FnMut(usize, &Slot) -> bool) {
-        if self.sieve.host(addr) && !self.ask(addr, 128, steps, &mut f) {
-            return;
+    fn around<S: Steps, T>(
+        &self,
+        addr: Addr,
+        steps: &mut S,
+        start: T,
+        f: impl FnMut(T, usize, &Slot) -> ControlFlow<T, T>,
+    ) -> T {
+        if self.sieve.host(addr) {
+            return self.host_and_prefixes(addr, steps, start, f);
         }
-        let classes = self.sieve.classes(addr);
-        if classes == 0 {
-            return;
-        }
-        let mut lengths = self.sieve.lengths(addr, classes);
-        while lengths != 0 {
-            let bits = 127 - lengths.leading_zeros() as u8;
-            lengths &= !(1 << bits);
-            if !self.ask(Prefix::new(addr, bits).addr(), bits, steps, &mut f) {
-                return;
-            }
+        match self.sieve.classes(addr) {
+            0 => start,
+            classes => self.prefixes(addr, classes, steps, start, f),
         }
     }
 
     #[inline(never)]
-    fn ask<S: Steps>(
+    fn host_and_prefixes<S: Steps, T>(
         &self,
         addr: Addr,
-        bits: u8,
         steps: &mut S,
-        mut f: impl FnMut(usize, &Slot) -> bool,
-    ) -> bool {
-        let Some(found) = self.table.find(addr, bits, steps) else { return true };
-        self.table.slot(found.at).is_none_or(|slot| f(found.at, slot))
+        start: T,
+        mut f: impl FnMut(T, usize, &Slot) -> ControlFlow<T, T>,
+    ) -> T {
+        let folded = match self.table.find(addr, 128, steps).and_then(|at| Some((at, self.table.slot(at)?)))
+        {
+            None => start,
+            Some((at, slot)) => match f(start, at, slot) {
+                Continue(next) => next,
+                Break(last) => return last,
+            },
+        };
+        match self.sieve.classes(addr) {
+            0 => folded,
+            classes => self.prefixes(addr, classes, steps, folded, f),
+        }
+    }
+
+    #[inline(never)]
+    fn prefixes<S: Steps, T>(
+        &self,
+        addr: Addr,
+        classes: u16,
+        steps: &mut S,
+        mut folded: T,
+        mut f: impl FnMut(T, usize, &Slot) -> ControlFlow<T, T>,
+    ) -> T {
+        for bits in self.sieve.lengths(addr, classes) {
+            if let Some(at) = self.table.find(Prefix::new(addr, bits).addr(), bits, steps)
+                && let Some(slot) = self.table.slot(at)
+            {
+                match f(folded, at, slot) {
+                    Continue(next) => folded = next,
+                    Break(last) => return last,
+                }
+            }
+        }
+        folded
     }
 
     /// The next entry of a listing that may be interrupted by changes: an entry that is there from the first

@@ -15,146 +15,132 @@ use crate::addr::{Addr, Prefix};
 const FLOORS: [u8; 11] = [0, 16, 32, 48, 56, 64, 96, 96, 104, 112, 120];
 const V6: usize = 7;
 
-/// The address bits that count, for each class.
-const MASKS: [[u32; 4]; FLOORS.len()] = {
-    let mut masks = [[0; 4]; FLOORS.len()];
+/// What a class is asked with.
+#[derive(Clone, Copy)]
+struct Cut {
+    /// The bits of the address that count, the first 64 and the last.
+    upper: u64,
+    lower: u64,
+    /// What tells the same bits of another length from these.
+    length: u64,
+}
+
+const fn cut(bits: u8) -> Cut {
+    let mask = if bits == 0 { 0 } else { u128::MAX << (128 - bits as u32) };
+    let length = (bits as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    Cut { upper: (mask >> 64) as u64, lower: mask as u64, length }
+}
+
+const HOST: Cut = cut(128);
+
+const CUTS: [Cut; FLOORS.len()] = {
+    let mut cuts = [HOST; FLOORS.len()];
     let mut i = 0;
     while i < FLOORS.len() {
-        masks[i] = Addr::from_u128(if FLOORS[i] == 0 { 0 } else { u128::MAX << (128 - FLOORS[i]) }).words();
+        cuts[i] = cut(FLOORS[i]);
         i += 1;
     }
-    masks
+    cuts
 };
 
-/// The lengths of each class, as bits. Length 128 is in none: hosts are asked for on their own.
-const LENGTHS: [u128; FLOORS.len()] = {
-    let mut sets = [0; FLOORS.len()];
-    let mut i = 0;
-    while i < FLOORS.len() {
-        let end = if i + 1 == V6 || i + 1 == FLOORS.len() { 128 } else { FLOORS[i + 1] };
-        let mut bits = FLOORS[i];
-        while bits < end {
-            sets[i] |= 1 << bits;
-            bits += 1;
-        }
-        i += 1;
-    }
-    sets
-};
-
-/// Which lengths and classes have had an entry since the last rebuild.
+/// Which lengths have had an entry since the last rebuild.
 #[derive(Clone, Copy, Default)]
 struct Family {
-    lengths: u128,
+    /// The classes that have a length.
     classes: u16,
+    /// For each class its lengths, counted from its floor: no class spans more than 32. Length 128 is in
+    /// none, hosts are asked for on their own.
+    lengths: [u32; FLOORS.len()],
 }
 
 pub(super) struct Sieve<'a> {
     words: &'a mut [u32],
-    key: [u32; 4],
+    key: [u64; 2],
     v4: Family,
     v6: Family,
     stale: usize,
 }
 
 impl<'a> Sieve<'a> {
-    pub(super) fn new(words: &'a mut [u32], key: [u32; 4]) -> Self {
+    pub(super) fn new(words: &'a mut [u32], [upper, lower]: [u64; 2]) -> Self {
         words.fill(0);
+        let key = [upper | 1, lower | 1];
         Self { words, key, v4: Family::default(), v6: Family::default(), stale: 0 }
     }
 
-    /// Word and bits for the `bits` leading bits in `words`. NH (RFC 4418, section 5.2) and a multiplication
-    /// that spreads it: the upper half picks the word, the next fifteen bits three bits of it.
     #[inline]
-    fn spot(&self, [a, b, c, d]: [u32; 4], bits: u8) -> (usize, u32) {
-        let [ka, kb, kc, kd] = self.key;
-        let product = |x: u32, y: u32| u64::from(x).wrapping_mul(u64::from(y));
-        let nh = product(a.wrapping_add(ka), b.wrapping_add(kb))
-            .wrapping_add(product(c.wrapping_add(kc), d.wrapping_add(kd)))
-            .wrapping_add(u64::from(bits));
-        let spread = nh.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mask = 1 << (spread >> 27 & 31) | 1 << (spread >> 22 & 31) | 1 << (spread >> 17 & 31);
-        ((((spread >> 32) * self.words.len() as u64) >> 32) as usize, mask)
-    }
-
-    /// Whether this may be there. No words, no sieve: then everything may.
-    #[inline]
-    fn maybe(&self, words: [u32; 4], bits: u8) -> bool {
-        let (at, mask) = self.spot(words, bits);
-        self.words.get(at).is_none_or(|word| word & mask == mask)
+    fn maybe(&self, halves: (u64, u64), cut: &Cut) -> bool {
+        maybe(self.words, self.key, halves, cut)
     }
 
     /// Whether `addr` itself may be there.
     #[inline]
     pub(super) fn host(&self, addr: Addr) -> bool {
-        self.maybe(addr.words(), 128)
+        self.maybe(halves(addr), &HOST)
     }
 
     /// The classes in which a prefix around `addr` may be there.
     #[inline]
     pub(super) fn classes(&self, addr: Addr) -> u16 {
-        let words = addr.words();
+        let halves = halves(addr);
         let mut left = if addr.is_v4() { self.v4.classes } else { self.v6.classes };
         let mut hits = 0;
         while left != 0 {
             let class = left.trailing_zeros() as usize;
             left &= left - 1;
-            if let (Some(mask), Some(&floor)) = (MASKS.get(class), FLOORS.get(class)) {
-                hits |= u16::from(self.maybe(masked(words, *mask), floor)) << (class & 15);
+            if let Some(cut) = CUTS.get(class) {
+                hits |= u16::from(self.maybe(halves, cut)) << (class & 15);
             }
         }
         hits
     }
 
-    /// The lengths under 128 in these classes at which a prefix around `addr` may be there, as bits.
-    pub(super) fn lengths(&self, addr: Addr, classes: u16) -> u128 {
-        let lengths = if addr.is_v4() { self.v4.lengths } else { self.v6.lengths };
-        let mut left = 0;
-        for (class, set) in LENGTHS.iter().enumerate() {
-            if classes >> class & 1 == 1 {
-                left |= set & lengths;
-            }
+    /// The lengths under 128 in these classes at which a prefix around `addr` may be there, the greatest
+    /// first.
+    #[inline]
+    pub(super) fn lengths(&self, addr: Addr, classes: u16) -> Lengths<'_> {
+        let family = if addr.is_v4() { &self.v4 } else { &self.v6 };
+        Lengths {
+            words: self.words,
+            key: self.key,
+            halves: halves(addr),
+            family,
+            classes,
+            left: 0,
+            floor: 0,
         }
-        let mut found = 0;
-        while left != 0 {
-            let bits = left.trailing_zeros() as u8;
-            left &= left - 1;
-            found |= u128::from(self.maybe(Prefix::new(addr, bits).addr().words(), bits)) << bits;
-        }
-        found
     }
 
     pub(super) fn add(&mut self, target: Prefix) {
-        let words = target.addr().words();
-        self.mark(words, target.bits());
+        let halves = halves(target.addr());
+        self.mark(halves, &cut(target.bits()));
         if target.is_host() {
             return;
         }
         let inside_v4 = target.is_v4();
-        let classes = if inside_v4 { V6..FLOORS.len() } else { 0..V6 };
-        for class in classes {
-            let (Some(set), Some(mask), Some(&floor)) =
-                (LENGTHS.get(class), MASKS.get(class), FLOORS.get(class))
-            else {
-                continue;
-            };
-            if set >> target.bits() & 1 == 0 {
-                continue;
-            }
-            self.mark(masked(words, *mask), floor);
-            // A prefix as wide as `::/64` lies around all of IPv4 as well.
-            let around_v4 = inside_v4 || target.contains(Addr::v4([0; 4]));
-            for (family, takes) in [(&mut self.v6, !inside_v4), (&mut self.v4, around_v4)] {
-                if takes {
-                    family.lengths |= 1 << target.bits();
-                    family.classes |= 1 << class;
-                }
+        let (from, to) = if inside_v4 { (V6, FLOORS.len()) } else { (0, V6) };
+        // The last floor not above the length.
+        let Some((class, floor)) = (FLOORS.iter().copied().enumerate())
+            .skip(from)
+            .take(to - from)
+            .take_while(|&(_, floor)| floor <= target.bits())
+            .last()
+        else {
+            return;
+        };
+        self.mark(halves, &cut(floor));
+        // A prefix as wide as `::/64` lies around all of IPv4 as well.
+        let around_v4 = inside_v4 || target.contains(Addr::v4([0; 4]));
+        for (family, takes) in [(&mut self.v6, !inside_v4), (&mut self.v4, around_v4)] {
+            if let Some(lengths) = family.lengths.get_mut(class).filter(|_| takes) {
+                *lengths |= 1 << ((target.bits() - floor) & 31);
+                family.classes |= 1 << class;
             }
         }
     }
 
-    fn mark(&mut self, words: [u32; 4], bits: u8) {
-        let (at, mask) = self.spot(words, bits);
+    fn mark(&mut self, halves: (u64, u64), cut: &Cut) {
+        let (at, mask) = spot(self.words.len(), self.key, halves, cut);
         if let Some(word) = self.words.get_mut(at) {
             *word |= mask;
         }
@@ -176,6 +162,58 @@ impl<'a> Sieve<'a> {
 }
 
 #[inline]
-fn masked([a, b, c, d]: [u32; 4], [ma, mb, mc, md]: [u32; 4]) -> [u32; 4] {
-    [a & ma, b & mb, c & mc, d & md]
+fn halves(addr: Addr) -> (u64, u64) {
+    let [a, b, c, d] = addr.words();
+    (u64::from(a) << 32 | u64::from(b), u64::from(c) << 32 | u64::from(d))
+}
+
+/// Word and bits for a cut address. Multiply-shift (Dietzfelbinger and others, "A reliable randomized
+/// algorithm for the closest-pair problem") of two words; of its upper half the upper bits pick the word,
+/// the lower fifteen three bits of it.
+#[inline]
+fn spot(words: usize, [ku, kl]: [u64; 2], (upper, lower): (u64, u64), cut: &Cut) -> (usize, u32) {
+    let sum = (upper & cut.upper).wrapping_mul(ku).wrapping_add((lower & cut.lower).wrapping_mul(kl));
+    let high = (sum.wrapping_add(cut.length) >> 32) as u32;
+    let mask = 1 << (high & 31) | 1 << (high >> 5 & 31) | 1 << (high >> 10 & 31);
+    (((u64::from(high) * words as u64) >> 32) as usize, mask)
+}
+
+/// Whether this may be there. No words, no sieve: then everything may.
+#[inline]
+fn maybe(words: &[u32], key: [u64; 2], halves: (u64, u64), cut: &Cut) -> bool {
+    let (at, mask) = spot(words.len(), key, halves, cut);
+    words.get(at).is_none_or(|word| word & mask == mask)
+}
+
+/// See [`Sieve::lengths`].
+pub(super) struct Lengths<'s> {
+    words: &'s [u32],
+    key: [u64; 2],
+    halves: (u64, u64),
+    family: &'s Family,
+    classes: u16,
+    left: u32,
+    floor: u8,
+}
+
+impl Iterator for Lengths<'_> {
+    type Item = u8;
+
+    #[inline]
+    fn next(&mut self) -> Option<u8> {
+        loop {
+            while let Some(over) = self.left.checked_ilog2() {
+                self.left &= !(1 << over);
+                let bits = self.floor + over as u8;
+                // The floor itself is what the class was asked with.
+                if over == 0 || maybe(self.words, self.key, self.halves, &cut(bits)) {
+                    return Some(bits);
+                }
+            }
+            let class = self.classes.checked_ilog2()?;
+            self.classes &= !(1 << class);
+            self.left = *self.family.lengths.get(class as usize)?;
+            self.floor = *FLOORS.get(class as usize)?;
+        }
+    }
 }

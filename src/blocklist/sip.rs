@@ -47,7 +47,8 @@ fn agrees_with_the_crate() {
     let cases: [(u64, u64, u64, u64, u8); 3] =
         [(0, 0, 0, 0, 0), (1, u64::MAX, 0xffff_c000_0201, 1 << 63, 128), (7 << 40, 3, !5, 9, 255)];
     for (k0, k1, a, b, c) in cases {
-        let text: std::vec::Vec<u8> = [a.to_le_bytes(), b.to_le_bytes()].into_iter().flatten().chain([c]).collect();
+        let text: std::vec::Vec<u8> =
+            [a.to_le_bytes(), b.to_le_bytes()].into_iter().flatten().chain([c]).collect();
         assert_eq!(Key::new([k0, k1]).hash(a, b, c), SipHasher13::new_with_keys(k0, k1).hash(&text));
     }
 }

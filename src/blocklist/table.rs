@@ -5,7 +5,7 @@
 //! when a heap is put in order, and the index is told: no link is kept in them.
 
 use super::Ban;
-use super::index::{Found, Index, Steps};
+use super::index::{Index, Steps};
 use super::slot::Slot;
 use crate::addr::{Addr, Prefix};
 use crate::time::Instant;
@@ -60,8 +60,8 @@ impl<'a> Table<'a> {
         self.slots.get(self.place(manual, i))
     }
 
-    #[inline]
-    pub(super) fn find<S: Steps>(&self, addr: Addr, bits: u8, steps: &mut S) -> Option<Found> {
+    #[inline(always)]
+    pub(super) fn find<S: Steps>(&self, addr: Addr, bits: u8, steps: &mut S) -> Option<usize> {
         self.index.find(self.slots, addr, bits, steps)
     }
 
@@ -113,15 +113,16 @@ impl<'a> Table<'a> {
         true
     }
 
-    /// Takes an entry out.
-    pub(super) fn remove(&mut self, found: Found) {
-        let manual = self.is_manual(found.at);
-        let i = self.place(manual, found.at);
-        self.index.remove(self.slots, found.cell);
+    /// Takes the entry out that lies `at`.
+    pub(super) fn remove(&mut self, at: usize) {
+        let Some(cell) = self.slots.get(at).and_then(|slot| self.cell_of(slot, at)) else { return };
+        let manual = self.is_manual(at);
+        let i = self.place(manual, at);
+        self.index.remove(self.slots, cell);
         let last = self.place(manual, self.count(manual).saturating_sub(1));
         let moving = self.slots.get(last).copied();
         self.grow(manual, false);
-        if let Some(slot) = moving.filter(|_| last != found.at)
+        if let Some(slot) = moving.filter(|_| last != at)
             && let Some(cell) = self.cell_of(&slot, last)
         {
             let parent = i.checked_sub(1).and_then(|up| self.node(manual, up / FAN));

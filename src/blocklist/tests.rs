@@ -142,7 +142,8 @@ impl Oracle {
         let expected = self.bans.iter().filter(|b| b.target.contains(addr)).copied().collect();
         assert_eq!(sorted(around), sorted(expected));
         for port in 0..4 {
-            let expected = self.bans.iter().any(|b| b.target.contains(addr) && [0, port].contains(&b.scope));
+            let expected =
+                self.bans.iter().any(|b| b.target.contains(addr) && [0, port].contains(&b.scope));
             assert_eq!(list.drops(addr, |scope| scope == port), expected);
         }
     }
@@ -344,7 +345,10 @@ fn eviction_takes_the_soonest_spares_manual_bans_and_comes_to_permanent_ones_las
     list.insert(Ban { manual: true, ..ban("192.0.2.8", 9000) }, Instant::ZERO);
     assert_eq!(evicts(&mut list, "192.0.2.9"), prefix("192.0.2.2"));
     let due = list.insert(ban("192.0.2.10", 1000), ms(5));
-    assert_eq!(due, Inserted::Replaced { gone: manual, reason: Reason::Expired, ban: ban("192.0.2.10", 1000) });
+    assert_eq!(
+        due,
+        Inserted::Replaced { gone: manual, reason: Reason::Expired, ban: ban("192.0.2.10", 1000) }
+    );
 }
 
 #[test]
@@ -352,7 +356,10 @@ fn full_of_manual_bans_refuses_and_counts() {
     let mut list = list(16);
     for i in 0..16 {
         let target = format!("192.0.2.{i}");
-        list.insert(Ban { manual: true, ..ban(&target, if i % 2 == 0 { u64::MAX } else { 100 }) }, Instant::ZERO);
+        list.insert(
+            Ban { manual: true, ..ban(&target, if i % 2 == 0 { u64::MAX } else { 100 }) },
+            Instant::ZERO,
+        );
     }
     assert_eq!((list.len(), list.manual()), (16, 16));
     let new = ban("198.51.100.1", 100);
@@ -370,15 +377,24 @@ fn changes_are_told_in_order() {
     let mut list = list(1);
     let (a, b) = (ban("192.0.2.1", 10), ban("192.0.2.2", 20));
     assert!(list.insert(a, Instant::ZERO).changes().eq([Change::Added(a)]));
-    assert!(list.insert(b, Instant::ZERO).changes().eq([Change::Removed(a, Reason::Evicted), Change::Added(b)]));
+    assert!(
+        list.insert(b, Instant::ZERO).changes().eq([Change::Removed(a, Reason::Evicted), Change::Added(b)])
+    );
     let renewed = Ban { scope: 0, until: ms(30), ..b };
     let said = list.insert(Ban { scope: 2, jail: 9, ..ban("192.0.2.2", 30) }, Instant::ZERO);
     assert!(said.changes().eq([Change::Renewed { ban: renewed, old_scope: 0 }]));
     assert_eq!(list.insert(ban("192.0.2.3", 7), ms(7)), Inserted::Over);
     let mut seen = Vec::new();
     list.tally().each(|name, n| seen.push((name, n)));
-    let expected =
-        [("added", 2), ("renewed", 1), ("expired", 0), ("unbanned", 0), ("evicted", 1), ("full", 0), ("over", 1)];
+    let expected = [
+        ("added", 2),
+        ("renewed", 1),
+        ("expired", 0),
+        ("unbanned", 0),
+        ("evicted", 1),
+        ("full", 0),
+        ("over", 1),
+    ];
     assert_eq!(seen, expected);
 }
 
@@ -460,7 +476,10 @@ fn emptied_by_pop() {
     let mut list = list(300);
     for i in 0..300u32 {
         let target = Prefix::host(Addr::v4(i.to_be_bytes()));
-        list.insert(Ban { target, manual: i % 3 == 0, ..ban("192.0.2.1", u64::from(i % 7) + 1) }, Instant::ZERO);
+        list.insert(
+            Ban { target, manual: i % 3 == 0, ..ban("192.0.2.1", u64::from(i % 7) + 1) },
+            Instant::ZERO,
+        );
     }
     let mut count = 0;
     while list.pop().is_some() {

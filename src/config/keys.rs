@@ -35,9 +35,12 @@ fn small<T: TryFrom<u64> + Default>(text: &str, min: u64, max: u64) -> Result<T,
 /// Options of a jail that the global section gives defaults for. Their number fits the bits of `Jail::own`.
 pub(super) static POLICY: [Key<Policy>; 11] = [
     one("maxretry", |p, v| small(v, 1, 100).map(|n| p.maxretry = n)),
-    one("findtime", |p, v| span(v, 1, YEAR, false).map(|d| p.findtime = d)),
+    one("findtime", |p, v| span(v, 1, 49 * DAY, false).map(|d| p.findtime = d)),
     one("bantime", |p, v| span(v, 1, 10 * YEAR, true).map(|d| p.bantime = d)),
-    many("multiplier", |p, v| add(&mut p.multipliers, small(v, 1, 10_000)?)),
+    many("multiplier", |p, v| {
+        let n = small(v, 1, 10_000)?;
+        p.multipliers.push(n).map_err(|_| Kind::TooMany(super::MAX_MULTIPLIERS))
+    }),
     one("maxtime", |p, v| span(v, 1, 10 * YEAR, true).map(|d| p.maxtime = d)),
     one("rndtime", |p, v| span(v, 0, DAY, false).map(|d| p.rndtime = d)),
     one("decay", |p, v| span(v, 1, 10 * YEAR, true).map(|d| p.decay = d)),

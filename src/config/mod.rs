@@ -116,12 +116,12 @@ impl Actions {
 pub struct Policy {
     /// So many failures ban, 1 to 100.
     pub maxretry: u16,
-    /// Within so long, 1 s to 1 year.
+    /// Within so long, 1 s to 7 weeks (a stamp is kept in 32 bits of milliseconds).
     pub findtime: Duration,
     /// For so long, 1 s to 10 years or [`Duration::FOREVER`].
     pub bantime: Duration,
     /// The n-th ban lasts `bantime` × the n-th of these; the last one repeats. Empty: always × 1. Each 1 to 10,000.
-    pub multipliers: Vec<u16, MAX_MULTIPLIERS, u8>,
+    pub multipliers: Vec<u32, MAX_MULTIPLIERS>,
     /// No ban lasts longer; [`Duration::FOREVER`] is no limit.
     pub maxtime: Duration,
     /// Up to so much random extra time, 0 to 1 day.

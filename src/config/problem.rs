@@ -47,7 +47,7 @@ pub struct Problem<'a> {
     pub line: u32,
     /// What.
     pub kind: Kind,
-    /// The word at fault, without control characters; empty where the whole line is.
+    /// The word at fault, without control characters other than tabs; empty where the whole line is.
     pub text: &'a str,
     /// A known word that looks like it.
     pub hint: Option<&'a str>,

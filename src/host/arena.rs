@@ -9,7 +9,7 @@ use std::vec::Vec;
 
 /// Boxes that are borrowed as if they were static.
 #[derive(Default)]
-pub struct Arena(Vec<Box<dyn Held>>);
+pub(super) struct Arena(Vec<Box<dyn Held>>);
 
 /// Something to be freed.
 trait Held {}

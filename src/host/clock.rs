@@ -88,7 +88,8 @@ impl Local {
         {
             return east;
         }
-        let utc = Stamp::Civil(*date, Some(0)).epoch_ms(&Calendar::fixed(0, 0)).map(|ms| ms.div_euclid(1000));
+        let utc =
+            Stamp::Civil(*date, Some(0)).epoch_ms(&Calendar::fixed(0, 0)).map(|ms| ms.div_euclid(1000));
         let east = match (utc, local_epoch(date)) {
             (Some(utc), Some(local)) => i32::try_from(utc - local).unwrap_or(0),
             _ => 0,

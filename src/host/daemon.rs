@@ -8,7 +8,7 @@ use super::cli::check;
 use super::load::{LISTED_ONLY, Loaded};
 use super::nft::{NftError, NftSink};
 use super::poll::{Interest, Poller, Token};
-use super::server::{self, Server};
+use super::server::Server;
 use super::source::{Sources, Spec};
 use super::sys::signal::{Signal, SignalFd};
 use super::{clock, memory, own};
@@ -48,11 +48,9 @@ const STREAMS: usize = 64;
 const OWN: Duration = Duration::from_secs(30);
 /// The longest pause between two tries to rebuild the firewall's table; the first is at once.
 const SLOWEST: Duration = Duration::from_secs(60);
-/// TCP connections at a time.
-const CONNECTIONS: u16 = 64;
 
 /// What a daemon starts from.
-pub struct Plan {
+pub(super) struct Plan {
     /// The configuration, checked.
     pub loaded: Loaded,
     /// The configuration file that was asked for.
@@ -101,7 +99,7 @@ pub(super) enum Firewalling {
 }
 
 /// The daemon.
-pub struct Daemon {
+pub(super) struct Daemon {
     core: Core,
     server: Option<Server>,
     signals: SignalFd,
@@ -112,7 +110,7 @@ impl Daemon {
     ///
     /// # Errors
     /// What it cannot do without, in words: its event loop, or the firewall where the configuration insists on it.
-    pub fn start(plan: Plan) -> Result<Self, String> {
+    pub(super) fn start(plan: Plan) -> Result<Self, String> {
         let Plan { loaded, named, path, control, dry_run } = plan;
         super::report::log_to_stderr(loaded.settings.global.log_level);
         let system = |e: super::sys::Errno| format!("cannot start: {e}");
@@ -127,7 +125,9 @@ impl Daemon {
             .map_err(|errors| check::placed(path.as_deref(), &errors))?;
         let settings = &loaded.settings;
         let key = [(); 3].map(|()| clock::random_u64());
-        let [Ok(a), Ok(b), Ok(c)] = key else { return Err("the kernel gives no random numbers".to_string()) };
+        let [Ok(a), Ok(b), Ok(c)] = key else {
+            return Err("the kernel gives no random numbers".to_string());
+        };
         let engine = memory::engine(settings, ring(settings), STREAMS, [a, b, c]);
         let firewall = firewall(settings, dry_run, now)?;
         let state = state_file(settings);
@@ -165,7 +165,7 @@ impl Daemon {
     ///
     /// # Errors
     /// The event loop failed.
-    pub fn run(&mut self) -> Result<(), String> {
+    pub(super) fn run(&mut self) -> Result<(), String> {
         super::report::ready();
         while !self.core.stop {
             self.turn().map_err(|e| format!("event loop: {e}"))?;
@@ -178,17 +178,16 @@ impl Daemon {
     fn turn(&mut self) -> Result<(), super::sys::Errno> {
         let Self { core, server, signals } = self;
         if let Some(server) = server {
-            let poller = &core.poller;
-            server.sync(&mut |fd, interest| watch(poller, fd, interest));
+            server.watch(&core.poller, CONTROL)?;
         }
         let events = core.poller.wait(core.timeout(server.as_ref()))?;
         let now = clock::now();
-        for event in &events {
+        for event in events {
             match event.token.owner {
                 Sources::OWNER => core.serve(Some(event.token), now),
                 CONTROL => {
                     if let Some(server) = server {
-                        server.ready(event.token.part as i32, now, core);
+                        server.ready(event.token.part, now, core);
                     }
                 }
                 NETLINK => core.hear(),
@@ -214,19 +213,6 @@ impl Daemon {
     }
 }
 
-/// Watches `fd`, which may or may not be watched already.
-fn watch(poller: &Poller, fd: i32, interest: server::Interest) {
-    // SAFETY: the server keeps the descriptor open for as long as this call.
-    let fd_ref = unsafe { BorrowedFd::borrow_raw(fd) };
-    let interest = Interest { read: interest.read, write: interest.write };
-    let token = Token::new(CONTROL, 0, fd as u32);
-    if poller.modify(&fd_ref, token, interest).is_err()
-        && let Err(e) = poller.add(&fd_ref, token, interest)
-    {
-        warn!("control socket: {e}");
-    }
-}
-
 impl Core {
     /// Tells the engine a line, or all that happened in it, and the firewall what follows.
     fn live<'c>(&'c mut self, now: Instant) -> (&'c mut Engine<'static>, &'c Rules<'c>, Live<'c>) {
@@ -242,9 +228,15 @@ impl Core {
         let zone = clock::Local::new();
         let east = |civil: &_| zone.east(civil);
         let calendar = Calendar::new(clock::wall(), &east);
-        let mut on_line = |id: super::source::SourceId, key: super::source::StreamKey, line: &[u8], meta: super::source::LineMeta| {
-            let clock = if meta.catch_up { Clock::CatchUp { now, calendar: &calendar } } else { Clock::Live(now) };
-            let from = meta.from.map_or(0, |addr| addr.words().into_iter().fold(0, |h: u32, w| h.rotate_left(5) ^ w));
+        let mut on_line = |id: super::source::SourceId,
+                           key: super::source::StreamKey,
+                           line: &[u8],
+                           meta: super::source::LineMeta| {
+            let clock =
+                if meta.catch_up { Clock::CatchUp { now, calendar: &calendar } } else { Clock::Live(now) };
+            let from = meta
+                .from
+                .map_or(0, |addr| addr.words().into_iter().fold(0, |h: u32, w| h.rotate_left(5) ^ w));
             let stream = (u32::from(id.0) << 24) ^ key.0 ^ from;
             let jails = masks.get(usize::from(id.0)).copied().unwrap_or(u32::MAX);
             engine.line(rules, line, &Input { stream, jails, clock }, &mut live);
@@ -343,7 +335,9 @@ impl Core {
         sources.each(|id, spec, _, _| {
             let at = usize::from(id.0);
             masks.resize(masks.len().max(at + 1), u32::MAX);
-            if let (Some(slot), Some((_, mask))) = (masks.get_mut(at), specs.iter().find(|(s, _)| s == spec)) {
+            if let (Some(slot), Some((_, mask))) =
+                (masks.get_mut(at), specs.iter().find(|(s, _)| s == spec))
+            {
                 *slot = *mask;
             }
         });
@@ -385,7 +379,10 @@ impl Core {
         let longest = self.engine.tracker().longest();
         for jail in &settings.jails {
             if jail.enabled && jail.policy.maxretry > longest {
-                let place = [format!("{}: jail {}: maxretry above {longest} needs a restart", jail.line, jail.name)];
+                let place = [format!(
+                    "{}: jail {}: maxretry above {longest} needs a restart",
+                    jail.line, jail.name
+                )];
                 return Err(check::placed(path.as_deref(), &place));
             }
         }
@@ -410,7 +407,10 @@ impl Core {
     }
 
     /// The engine and what tells the firewall and the log, for an order of a person.
-    pub(super) fn order<'c>(&'c mut self, now: Instant) -> (&'c mut Engine<'static>, &'c Rules<'c>, Live<'c>) {
+    pub(super) fn order<'c>(
+        &'c mut self,
+        now: Instant,
+    ) -> (&'c mut Engine<'static>, &'c Rules<'c>, Live<'c>) {
         self.live(now)
     }
 }
@@ -443,9 +443,11 @@ fn firewall(settings: &Settings, dry_run: bool, now: Instant) -> Result<Firewall
         return Ok(Firewalling::Off("turned off in the configuration".to_string()));
     }
     match NftSink::open(vec![0; BATCH].leak(), vec![Op::EMPTY; CHANGES].leak()) {
-        Ok(sink) => {
-            Ok(Firewalling::On { sink: std::boxed::Box::new(sink), retry: (now, Duration::ZERO), error: None })
-        }
+        Ok(sink) => Ok(Firewalling::On {
+            sink: std::boxed::Box::new(sink),
+            retry: (now, Duration::ZERO),
+            error: None,
+        }),
         Err(e) if settings.global.firewall == Firewall::Nftables => Err(format!("nftables: {e}")),
         Err(e) => {
             warn!("nftables: {e}; bans are kept in memory only, NO PACKET IS DROPPED");
@@ -467,13 +469,15 @@ fn spec(source: &config::Source) -> Spec {
     let path = || PathBuf::from(source.path.as_str());
     match source.kind {
         SourceKind::Udp => Spec::Udp { listen: listen() },
-        SourceKind::Tcp => Spec::Tcp { listen: listen(), connections: CONNECTIONS },
+        SourceKind::Tcp => Spec::Tcp { listen: listen(), connections: Spec::CONNECTIONS },
         SourceKind::Unix => Spec::Unix { path: path() },
         SourceKind::File => Spec::File { path: path() },
         SourceKind::Stdin => Spec::Stdin,
         SourceKind::Logread => {
             let program = if source.path.is_empty() { "/sbin/logread" } else { source.path.as_str() };
-            Spec::Logread { argv: [program, "-f"].into_iter().filter_map(|w| CString::new(w).ok()).collect() }
+            Spec::Logread {
+                argv: [program, "-f"].into_iter().filter_map(|w| CString::new(w).ok()).collect(),
+            }
         }
     }
 }
@@ -511,7 +515,8 @@ impl Watcher for Live<'_> {
             Change::Added(ban) | Change::Renewed { ban, .. } => {
                 let by = self.sentence.take();
                 let name = rules.name(by.unwrap_or(ban.jail));
-                let failures = by.and_then(|jail| rules.jails.get(usize::from(jail))).map_or(0, |j| j.policy.maxretry);
+                let failures =
+                    by.and_then(|jail| rules.jails.get(usize::from(jail))).map_or(0, |j| j.policy.maxretry);
                 // The recidive filter reads these words.
                 if ban.until == Instant::NEVER {
                     info!("ban {} jail {name} for ever ({failures} failures)", ban.target);

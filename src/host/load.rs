@@ -25,7 +25,7 @@ use std::vec::Vec;
 const APP_SLOTS: usize = 256;
 
 /// A configuration in use.
-pub struct Loaded {
+pub(super) struct Loaded {
     // Before `arena`, which owns what it borrows.
     rules: Rules<'static>,
     /// The settings it came from.
@@ -37,17 +37,22 @@ pub struct Loaded {
 
 impl Loaded {
     /// The rules, for as long as this is kept.
-    pub fn rules(&self) -> &Rules<'_> {
+    pub(super) fn rules(&self) -> &Rules<'_> {
         &self.rules
     }
 
     /// Builds the rules of `settings`. `own` are this host's addresses and gateways, and why they are exempt. `before` is what is in use now.
-    pub fn new(settings: Box<Settings>, own: &[(Prefix, Why)], before: Option<&Self>) -> Result<Self, Vec<String>> {
+    pub(super) fn new(
+        settings: Box<Settings>,
+        own: &[(Prefix, Why)],
+        before: Option<&Self>,
+    ) -> Result<Self, Vec<String>> {
         let mut errors = Vec::new();
         let mut arena = Arena::default();
         let mut scopes = before.map_or_else(Vec::new, |b| b.scopes.clone());
         let places = places(&settings, before.map(|b| b.rules.jails));
-        let count = places.iter().map(|p| p + 1).max().unwrap_or(0).max(before.map_or(0, |b| b.rules.jails.len()));
+        let count =
+            places.iter().map(|p| p + 1).max().unwrap_or(0).max(before.map_or(0, |b| b.rules.jails.len()));
         let mut active = Vec::new();
         let mut jails: Vec<Jail<'static>> = Vec::new();
         for place in 0..count.min(MAX_JAILS) {
@@ -75,7 +80,8 @@ impl Loaded {
                     enabled: jail.enabled,
                     policy: policy(&jail.policy),
                     scope: scope(jail, &mut scopes).unwrap_or_else(|| {
-                        errors.push(format!("{}: jail {name}: too many different sets of ports", jail.line));
+                        errors
+                            .push(format!("{}: jail {name}: too many different sets of ports", jail.line));
                         0
                     }),
                     recidive: jail.filter == "recidive" && jail.filter_file.is_empty(),
@@ -146,13 +152,12 @@ fn filter(jail: &config::Jail, arena: &mut Arena) -> Result<Filter<'static>, Vec
     }
     let text = std::fs::read_to_string(jail.filter_file.as_str())
         .map_err(|e| vec![format!("{}: jail {}: {}: {e}", jail.line, jail.name, jail.filter_file)])?;
-    compile_text(&text, arena).map_err(|errors| {
-        errors.into_iter().map(|error| format!("{}:{error}", jail.filter_file)).collect()
-    })
+    compile_text(&text, arena)
+        .map_err(|errors| errors.into_iter().map(|error| format!("{}:{error}", jail.filter_file)).collect())
 }
 
 /// Compiles a filter's text into memory of `arena`; otherwise every error as `line:column: message`.
-pub fn compile_text(text: &str, arena: &mut Arena) -> Result<Filter<'static>, Vec<String>> {
+pub(super) fn compile_text(text: &str, arena: &mut Arena) -> Result<Filter<'static>, Vec<String>> {
     let mut errors = Vec::new();
     let (mut code, mut sets, mut rules) = (vec![0; 0xffff], vec![Set::NONE; 254], vec![Rule::EMPTY; 1000]);
     let space = Space { code: &mut code, sets: &mut sets, rules: &mut rules };
@@ -176,7 +181,7 @@ fn policy(from: &config::Policy) -> Policy {
         maxretry: from.maxretry,
         findtime: from.findtime,
         bantime: from.bantime,
-        multipliers: from.multipliers.iter().map(|&m| u32::from(m)).collect(),
+        multipliers: from.multipliers.iter().copied().collect(),
         maxtime: from.maxtime,
         rndtime: from.rndtime,
         decay: from.decay,
@@ -187,7 +192,7 @@ fn policy(from: &config::Policy) -> Policy {
 }
 
 /// The scope of bans that are listed and drop nothing: a jail without the action `nftables`.
-pub const LISTED_ONLY: Scope = 63;
+pub(super) const LISTED_ONLY: Scope = 63;
 
 /// The number of a jail's set of ports, new if it must be; 0 for every port. `None` where 62 are in use.
 fn scope(jail: &config::Jail, scopes: &mut Vec<Vec<u16>>) -> Option<Scope> {

@@ -4,10 +4,10 @@ use crate::blocklist::{self, Blocklist};
 use crate::config::Settings;
 use crate::engine::{Engine, Parts, Repeat};
 use crate::jail::{self, Tracker};
+use crate::lru::Link;
 use crate::matcher::{Frame, Scratch};
 use crate::session::{self, Sessions};
 use crate::time::Duration;
-use crate::lru::Link;
 use std::boxed::Box;
 use std::vec;
 use std::vec::Vec;
@@ -20,25 +20,25 @@ const CHOICES: usize = 32;
 const SESSION_TIME: Duration = Duration::from_secs(600);
 
 /// The matcher's memory.
-pub struct Matching {
+pub(super) struct Matching {
     stack: Vec<Frame>,
     memo: Vec<u32>,
 }
 
 impl Matching {
     /// For lines of up to `max_line` bytes.
-    pub fn new(max_line: usize) -> Self {
+    pub(super) fn new(max_line: usize) -> Self {
         Self { stack: vec![Frame::EMPTY; STACK], memo: vec![0; CHOICES * (max_line.div_ceil(32) + 4)] }
     }
 
     /// As the matcher takes it.
-    pub fn lend(&mut self) -> Scratch<'_> {
+    pub(super) fn lend(&mut self) -> Scratch<'_> {
         Scratch { stack: &mut self.stack, memo: &mut self.memo, steps: 0 }
     }
 }
 
 /// Memory for sessions.
-pub struct SessionMemory {
+pub(super) struct SessionMemory {
     entries: Vec<session::Entry>,
     links: Vec<Link>,
     buckets: Vec<u16>,
@@ -46,12 +46,12 @@ pub struct SessionMemory {
 
 impl SessionMemory {
     /// For `n` sessions.
-    pub fn new(n: usize) -> Self {
+    pub(super) fn new(n: usize) -> Self {
         Self { entries: vec![session::Entry::EMPTY; n], links: vec![Link::EMPTY; n], buckets: vec![0; n] }
     }
 
     /// As the session stage takes it.
-    pub fn lend(&mut self, key: [u8; 16], timeout: Duration) -> Sessions<'_> {
+    pub(super) fn lend(&mut self, key: [u8; 16], timeout: Duration) -> Sessions<'_> {
         let Self { entries, links, buckets } = self;
         Sessions::new(session::Storage { entries, links, buckets }, key, timeout)
     }
@@ -59,7 +59,7 @@ impl SessionMemory {
 
 /// An engine whose tables live as long as the process. `maxretry` is the greatest that any jail may ever have,
 /// `streams` how many sources there can be.
-pub fn engine(settings: &Settings, maxretry: u16, streams: usize, key: [u64; 3]) -> Engine<'static> {
+pub(super) fn engine(settings: &Settings, maxretry: u16, streams: usize, key: [u64; 3]) -> Engine<'static> {
     let global = &settings.global;
     let [a, b, c] = key;
     let mut wide = [0; 16];

@@ -66,7 +66,20 @@ impl Socket {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: a new descriptor that nobody else has.
-        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+        let socket = Self(unsafe { OwnedFd::from_raw_fd(fd) });
+        // SAFETY: all zeros is a valid `sockaddr_nl`; the kernel then chooses the port.
+        let mut address: libc::sockaddr_nl = unsafe { core::mem::zeroed() };
+        address.nl_family = libc::AF_NETLINK as libc::sa_family_t;
+        // Not left to the first `send`: a socket without a port gets no announcements.
+        // SAFETY: `address` is live and of the length given.
+        let bound = unsafe {
+            libc::bind(
+                socket.fd(),
+                (&raw const address).cast::<libc::sockaddr>(),
+                size_of::<libc::sockaddr_nl>() as libc::socklen_t,
+            )
+        };
+        if bound < 0 { Err(io::Error::last_os_error()) } else { Ok(socket) }
     }
 
     fn set<T>(&self, level: c_int, option: c_int, value: &T) -> io::Result<()> {

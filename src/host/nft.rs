@@ -228,6 +228,11 @@ impl<'m> NftSink<'m> {
         Ok(())
     }
 
+    /// Makes the sink stale, so that the caller installs it anew: its scopes changed.
+    pub const fn invalidate(&mut self) {
+        self.stale = true;
+    }
+
     /// Takes a change; tells the kernel only where there is no room to keep it until [`NftSink::flush`].
     ///
     /// # Errors

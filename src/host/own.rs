@@ -5,7 +5,7 @@ use crate::jail::Why;
 use std::vec::Vec;
 
 /// The addresses of all interfaces and the gateways of all routes, now. What cannot be read is left out.
-pub fn addresses() -> Vec<(Prefix, Why)> {
+pub(super) fn addresses() -> Vec<(Prefix, Why)> {
     let mut found: Vec<(Prefix, Why)> =
         interfaces().into_iter().map(|addr| (Prefix::host(addr), Why::Own)).collect();
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();

@@ -107,3 +107,38 @@ impl Poller {
         Ok(events)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn tokens_survive_the_kernel() {
+        for token in [Token::new(0, 0, 0), Token::new(255, 65_535, u32::MAX), Token::new(1, 2, 3)] {
+            assert_eq!(Token::unpack(token.pack()), token);
+        }
+    }
+
+    #[test]
+    fn what_is_left_over_is_reported_again() {
+        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+        let (poller, token) = (Poller::new().unwrap(), Token::new(7, 8, 9));
+        poller.add(&ours, token, Interest::Read).unwrap();
+        assert_eq!(poller.wait(Some(0)).unwrap().count(), 0);
+        theirs.write_all(b"ab").unwrap();
+        for _ in 0..2 {
+            let all: std::vec::Vec<_> = poller.wait(None).unwrap().collect();
+            assert_eq!(all, [Event { token, readable: true, writable: false, hangup: false }]);
+            ours.read_exact(&mut [0]).unwrap();
+        }
+        assert_eq!(poller.wait(Some(0)).unwrap().count(), 0);
+        poller.modify(&ours, token, Interest::ReadWrite).unwrap();
+        assert!(poller.wait(None).unwrap().all(|e| e.writable && !e.readable));
+        drop(theirs);
+        assert!(poller.wait(None).unwrap().all(|e| e.hangup && e.readable));
+        poller.remove(&ours).unwrap();
+        assert_eq!(poller.wait(Some(3)).unwrap().count(), 0);
+    }
+}

@@ -58,7 +58,8 @@ pub(super) fn level(level: LogLevel) -> LevelFilter {
 
 /// Sends the log of this process to stderr: plain on a terminal, else with `<n>` in front.
 pub(super) fn log_to_stderr(wanted: LogLevel) {
-    let logger = std::boxed::Box::leak(std::boxed::Box::new(Stderr { plain: std::io::stderr().is_terminal() }));
+    let logger =
+        std::boxed::Box::leak(std::boxed::Box::new(Stderr { plain: std::io::stderr().is_terminal() }));
     if log::set_logger(logger).is_ok() {
         log::set_max_level(level(wanted));
     }
@@ -149,7 +150,9 @@ impl Answer for Core {
             }
         };
         match request {
-            Request::Version => reply::version(env!("CARGO_PKG_VERSION"), &mut |b| out.extend_from_slice(b)),
+            Request::Version => {
+                reply::version(env!("CARGO_PKG_VERSION"), &mut |b| out.extend_from_slice(b))
+            }
             Request::Status { jail } => reply::status(self, jail, &mut |b| out.extend_from_slice(b)),
             Request::Bans => {
                 // As many listings as clients, and as many again that went away.
@@ -240,7 +243,8 @@ impl StatusView for Core {
         for (id, jail) in rules.jails.iter().enumerate() {
             let totals = self.engine.tracker().totals(id as u8);
             let setting = self.loaded.settings.jails.iter().find(|s| s.name.as_str() == jail.name);
-            let filter = setting.map_or("", |s| if s.filter.is_empty() { &s.filter_file } else { &s.filter });
+            let filter =
+                setting.map_or("", |s| if s.filter.is_empty() { &s.filter_file } else { &s.filter });
             f(JailView {
                 name: jail.name,
                 filter,
@@ -251,7 +255,14 @@ impl StatusView for Core {
             });
         }
         if let Some(&count) = banned.get(usize::from(MANUAL)).filter(|n| **n > 0) {
-            f(JailView { name: "manual", filter: "", enabled: true, failures: 0, banned: count, total: count });
+            f(JailView {
+                name: "manual",
+                filter: "",
+                enabled: true,
+                failures: 0,
+                banned: count,
+                total: count,
+            });
         }
     }
 
@@ -262,7 +273,9 @@ impl StatusView for Core {
                 Spec::Tcp { listen, .. } => ("tcp", listen.to_string()),
                 Spec::Unix { path } => ("unix", path.display().to_string()),
                 Spec::File { path } => ("file", path.display().to_string()),
-                Spec::Logread { argv } => ("logread", argv.first().map_or("".into(), |a| a.to_string_lossy()).into()),
+                Spec::Logread { argv } => {
+                    ("logread", argv.first().map_or("".into(), |a| a.to_string_lossy()).into())
+                }
                 Spec::Stdin => ("stdin", String::new()),
             };
             let (up, error) = match state {

@@ -1,7 +1,7 @@
 //! The server side of the control socket, without a loop of its own.
 //!
-//! The daemon's loop watches the descriptors that [`Server::sync`] names, level-triggered, calls [`Server::ready`] for
-//! each that is ready and [`Server::sweep`] now and then. Nothing here blocks. A call does a bounded amount of work:
+//! The daemon's loop calls [`Server::watch`] before it waits, [`Server::ready`] for each token that is ready and
+//! [`Server::sweep`] at [`Server::deadline`]. Nothing here blocks. A call does a bounded amount of work:
 //! one read, and at most [`CHUNK`] bytes of reply. A long reply is made piece by piece while the client reads, from a
 //! [`Cursor`], so ten thousand bans need no more memory than ten.
 //!
@@ -9,11 +9,12 @@
 //! are taken, the one that has been silent for longest makes room. A request line is at most
 //! [`MAX_REQUEST`] bytes: a longer one is answered with an error, and the connection closed.
 
+use super::poll::{Interest, Poller, Token};
+use super::sys::Errno;
 use crate::control::{MAX_REQUEST, Refusal, reply};
 use crate::time::{Duration, Instant};
 use std::fs;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -25,6 +26,9 @@ pub const CLIENTS: usize = 8;
 pub const CHUNK: usize = 16 * 1024;
 /// For how long a client may neither send nor read.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The part of the listener's token.
+const LISTENER: u32 = 0;
 
 /// Where in a long reply a client is. The numbers are the daemon's own, such as the next slot and how many were sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,16 +47,9 @@ pub trait Answer {
     fn more(&mut self, from: Cursor, out: &mut Vec<u8>) -> Option<Cursor>;
 }
 
-/// What to wait for on a descriptor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Interest {
-    /// That it can be read.
-    pub read: bool,
-    /// That it can be written.
-    pub write: bool,
-}
-
 struct Client {
+    /// The part of its tokens; never used again for another.
+    id: u32,
     stream: UnixStream,
     input: Vec<u8>,
     output: Vec<u8>,
@@ -69,6 +66,7 @@ struct Client {
 pub struct Server {
     listener: UnixListener,
     told: bool,
+    last: u32,
     path: PathBuf,
     /// Device and inode of the socket, so that another daemon's is never removed.
     id: (u64, u64),
@@ -110,6 +108,7 @@ impl Server {
         Ok(Self {
             listener,
             told: false,
+            last: LISTENER,
             path: path.into(),
             id: (meta.dev(), meta.ino()),
             clients: Vec::new(),
@@ -117,25 +116,23 @@ impl Server {
         })
     }
 
-    /// Calls `watch` for each descriptor that is new or waits for something else than before. Closed ones need no
-    /// call: the kernel forgets them.
-    pub fn sync(&mut self, watch: &mut dyn FnMut(RawFd, Interest)) {
+    /// Has `poller` watch what is new or waits for something else than before, with tokens of `owner` and index 0.
+    /// Closed descriptors leave by themselves.
+    pub fn watch(&mut self, poller: &Poller, owner: u8) -> Result<(), Errno> {
         if !self.told {
+            poller.add(&self.listener, Token::new(owner, 0, LISTENER), Interest::Read)?;
             self.told = true;
-            watch(self.listener.as_raw_fd(), Interest { read: true, write: false });
         }
         for client in &mut self.clients {
-            let now = client.interest();
-            if client.told != Some(now) {
-                client.told = Some(now);
-                watch(client.stream.as_raw_fd(), now);
+            let (token, now) = (Token::new(owner, 0, client.id), client.interest());
+            match client.told {
+                None => poller.add(&client.stream, token, now)?,
+                Some(before) if before != now => poller.modify(&client.stream, token, now)?,
+                Some(_) => {}
             }
+            client.told = Some(now);
         }
-    }
-
-    /// Whether `fd` is one of this server's.
-    pub fn owns(&self, fd: RawFd) -> bool {
-        fd == self.listener.as_raw_fd() || self.clients.iter().any(|c| c.stream.as_raw_fd() == fd)
+        Ok(())
     }
 
     /// How many clients there are.
@@ -143,11 +140,11 @@ impl Server {
         self.clients.len()
     }
 
-    /// Does what can be done on `fd`, which is ready. A descriptor that is not (or no longer) here is passed over.
-    pub fn ready(&mut self, fd: RawFd, now: Instant, answer: &mut dyn Answer) {
-        if fd == self.listener.as_raw_fd() {
+    /// Does what can be done where a token with this `part` is ready. One whose client has gone is passed over.
+    pub fn ready(&mut self, part: u32, now: Instant, answer: &mut dyn Answer) {
+        if part == LISTENER {
             self.accept(now);
-        } else if let Some(at) = self.clients.iter().position(|c| c.stream.as_raw_fd() == fd)
+        } else if let Some(at) = self.clients.iter().position(|c| c.id == part)
             && let Some(client) = self.clients.get_mut(at)
             && !client.work(now, answer)
         {
@@ -180,7 +177,9 @@ impl Server {
                 self.dropped = self.dropped.saturating_add(1);
             }
         }
+        self.last = self.last.checked_add(1).unwrap_or(LISTENER + 1);
         self.clients.push(Client {
+            id: self.last,
             stream,
             input: Vec::new(),
             output: Vec::new(),
@@ -211,12 +210,16 @@ impl Client {
 
     /// While a reply is on its way no further request is read: a client that does not read its replies stops itself.
     fn interest(&self) -> Interest {
-        Interest { read: !self.busy() && !self.ending, write: self.busy() }
+        match (self.busy(), self.ending) {
+            (true, _) => Interest::Write,
+            (false, false) => Interest::Read,
+            (false, true) => Interest::None,
+        }
     }
 
     /// Whether the client stays.
     fn work(&mut self, now: Instant, answer: &mut dyn Answer) -> bool {
-        if self.interest().read && !self.receive(now, answer) {
+        if self.interest() == Interest::Read && !self.receive(now, answer) {
             return false;
         }
         self.send(now, answer) && (self.busy() || !self.ending)

@@ -44,25 +44,28 @@ fn socket(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("edgeban-{name}-{}.sock", std::process::id()))
 }
 
-/// Everything that is ready, as poll(2) sees it.
-fn turn(server: &mut Server, now: Instant, answer: &mut dyn Answer, wait: i32) {
-    let mut fds = Vec::new();
-    let listener = Interest { read: true, write: false };
-    let clients = server.clients.iter().map(|c| (c.stream.as_raw_fd(), c.interest()));
-    for (fd, interest) in core::iter::once((server.listener.as_raw_fd(), listener)).chain(clients) {
-        let events =
-            if interest.read { libc::POLLIN } else { 0 } | if interest.write { libc::POLLOUT } else { 0 };
-        fds.push(libc::pollfd { fd, events, revents: 0 });
+/// A server and the loop around it.
+struct Daemon {
+    server: Server,
+    poller: Poller,
+}
+
+impl Daemon {
+    fn new(path: &Path) -> Self {
+        Self { server: Server::bind(path).unwrap(), poller: Poller::new().unwrap() }
     }
-    // SAFETY: `fds` is as long as said and outlives the call.
-    unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, wait) };
-    for fd in fds.iter().filter(|f| f.revents != 0) {
-        server.ready(fd.fd, now, answer);
+
+    /// Serves what is ready, or becomes so within `wait` ms.
+    fn turn(&mut self, now: Instant, answer: &mut dyn Answer, wait: u32) {
+        self.server.watch(&self.poller, 1).unwrap();
+        for event in self.poller.wait(Some(wait)).unwrap() {
+            self.server.ready(event.token.part, now, answer);
+        }
     }
 }
 
 /// Serves until `client` is done.
-fn serve<T: Send>(server: &mut Server, answer: &mut dyn Answer, client: impl FnOnce() -> T + Send) -> T {
+fn serve<T: Send>(server: &mut Daemon, answer: &mut dyn Answer, client: impl FnOnce() -> T + Send) -> T {
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let client = scope.spawn(|| {
@@ -71,7 +74,7 @@ fn serve<T: Send>(server: &mut Server, answer: &mut dyn Answer, client: impl FnO
             result
         });
         while !done.load(Ordering::Acquire) {
-            turn(server, Instant::ZERO, answer, 10);
+            server.turn(Instant::ZERO, answer, 10);
         }
         client.join().unwrap()
     })
@@ -80,7 +83,7 @@ fn serve<T: Send>(server: &mut Server, answer: &mut dyn Answer, client: impl FnO
 #[test]
 fn many_bans_are_streamed() {
     let path = socket("many");
-    let mut server = Server::bind(&path).unwrap();
+    let mut server = Daemon::new(&path);
     let mode = fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let (code, lines) = serve(&mut server, &mut Bans(20_000), || {
@@ -91,8 +94,8 @@ fn many_bans_are_streamed() {
     assert_eq!((code, lines.len()), (0, 20_001));
     assert!(lines[19_999].starts_with("{\"ip\":\"10.0.78.31\""), "{}", lines[19_999]);
     assert_eq!(lines[20_000], "{\"ok\":true,\"count\":20000}");
-    turn(&mut server, Instant::ZERO, &mut Bans(0), 0);
-    assert_eq!(server.clients(), 0, "the client has left");
+    server.turn(Instant::ZERO, &mut Bans(0), 0);
+    assert_eq!(server.server.clients(), 0, "the client has left");
     drop(server);
     assert!(!path.exists(), "the socket is removed at the end");
 }
@@ -100,7 +103,7 @@ fn many_bans_are_streamed() {
 #[test]
 fn requests_may_come_in_pieces_and_together() {
     let path = socket("pieces");
-    let mut server = Server::bind(&path).unwrap();
+    let mut server = Daemon::new(&path);
     let replies = serve(&mut server, &mut Bans(3), || {
         let mut stream = UnixStream::connect(&path).unwrap();
         for piece in [
@@ -124,7 +127,7 @@ fn requests_may_come_in_pieces_and_together() {
 #[test]
 fn overlong_requests_end_the_connection() {
     let path = socket("long");
-    let mut server = Server::bind(&path).unwrap();
+    let mut server = Daemon::new(&path);
     let replies = serve(&mut server, &mut Bans(0), || {
         let mut stream = UnixStream::connect(&path).unwrap();
         stream.write_all(&[b'x'; MAX_REQUEST + 1]).unwrap();
@@ -136,35 +139,35 @@ fn overlong_requests_end_the_connection() {
 #[test]
 fn silent_clients_make_room() {
     let path = socket("silent");
-    let mut server = Server::bind(&path).unwrap();
+    let mut server = Daemon::new(&path);
     let streams: Vec<_> = (0..CLIENTS as u64 + 1)
         .map(|i| {
             let stream = UnixStream::connect(&path).unwrap();
-            turn(&mut server, Instant::from_secs(i), &mut Bans(0), 0);
+            server.turn(Instant::from_secs(i), &mut Bans(0), 0);
             stream
         })
         .collect();
-    assert_eq!((server.clients(), server.dropped), (CLIENTS, 1));
+    assert_eq!((server.server.clients(), server.server.dropped), (CLIENTS, 1));
     assert_eq!((&streams[0]).read(&mut [0]).unwrap(), 0, "the first was silent for longest");
-    assert_eq!(server.deadline(), Some(Instant::from_secs(11)));
-    server.sweep(Instant::from_secs(12));
-    assert_eq!((server.clients(), server.dropped), (CLIENTS - 2, 3));
+    assert_eq!(server.server.deadline(), Some(Instant::from_secs(11)));
+    server.server.sweep(Instant::from_secs(12));
+    assert_eq!((server.server.clients(), server.server.dropped), (CLIENTS - 2, 3));
 }
 
 #[test]
 fn a_client_that_does_not_read_holds_little_memory_and_is_dropped() {
     let path = socket("deaf");
-    let mut server = Server::bind(&path).unwrap();
+    let mut server = Daemon::new(&path);
     let mut stream = UnixStream::connect(&path).unwrap();
     stream.write_all(b"{\"cmd\":\"bans\"}\n").unwrap();
     for _ in 0..1000 {
-        turn(&mut server, Instant::ZERO, &mut Bans(1_000_000), 0);
+        server.turn(Instant::ZERO, &mut Bans(1_000_000), 0);
     }
-    assert_eq!(server.clients(), 1);
-    assert!(server.clients[0].output.capacity() <= 4 * CHUNK);
-    assert_eq!(server.clients[0].interest(), Interest { read: false, write: true });
-    server.sweep(Instant::ZERO + PATIENCE);
-    assert_eq!((server.clients(), server.dropped), (0, 1));
+    assert_eq!(server.server.clients(), 1);
+    assert!(server.server.clients[0].output.capacity() <= 4 * CHUNK);
+    assert_eq!(server.server.clients[0].interest(), Interest::Write);
+    server.server.sweep(Instant::ZERO + PATIENCE);
+    assert_eq!((server.server.clients(), server.server.dropped), (0, 1));
 }
 
 #[test]
@@ -197,7 +200,7 @@ fn the_client_says_why_there_is_no_answer() {
         String::from_utf8(err).unwrap().starts_with("edgeban: edgeban is not running (nothing listens on ")
     );
 
-    let mut server = Server::bind(&path).unwrap();
+    let mut server = Daemon::new(&path);
     let ask = |request: Request<'static>, json: bool| {
         let path = path.clone();
         move || {
@@ -228,7 +231,7 @@ fn the_client_says_why_there_is_no_answer() {
 #[test]
 fn requests_behind_a_long_reply_are_answered() {
     let path = socket("behind");
-    let mut server = Server::bind(&path).unwrap();
+    let mut server = Daemon::new(&path);
     let replies = serve(&mut server, &mut Bans(1000), || {
         let mut stream = UnixStream::connect(&path).unwrap();
         for _ in 0..20 {

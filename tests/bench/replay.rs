@@ -10,11 +10,11 @@ mod gen_log;
 mod hostile;
 
 use gen_log::Mix;
+use std::env;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::env;
 
 /// fail2ban is about a hundred times slower: a part of the file is enough.
 const FAIL2BAN_LINES: u64 = 20_000;

@@ -1,20 +1,20 @@
 //! The application: bytes in, JSON lines out. Knows nothing of the chip, so that a host can test it.
 
+mod memory;
+
+pub use memory::Memory;
+
 use crate::json::Object;
-use edgeban::syslog::{self, Parsed};
+use core::mem::{self, MaybeUninit};
+use edgeban::addr::Prefix;
+use edgeban::blocklist::{Ban, Change};
+use edgeban::engine::{Clock, Engine, Input, Rules, Watcher};
+use edgeban::frame::{self, Framer};
+use edgeban::time::civil::Calendar;
 
-/// The longest line: what a device takes, see the frame stage.
-const LINE: usize = 1024;
-
-/// Every table of the application. A board lends it as one static.
-pub struct Memory {
-    line: [u8; LINE],
-}
-
-impl Memory {
-    /// Empty, all zero: lies in .bss.
-    pub const NEW: Self = Self { line: [0; LINE] };
-}
+/// Dates without a year are of the year before this: 2027-01-01T00:00:00Z. The chip has no calendar, and only the
+/// differences between dates matter to a jail.
+const CALENDAR: Calendar<'static> = Calendar::fixed(1_798_761_600_000, 0);
 
 /// What the stack's paint tells at the end of a run, in bytes.
 pub struct Stack {
@@ -25,60 +25,71 @@ pub struct Stack {
 }
 
 /// The whole flow, over lent memory and a way to put bytes out.
-pub struct App<'m, W: FnMut(u8)> {
-    memory: &'m mut Memory,
-    used: usize,
-    overlong: bool,
-    lines: u64,
-    dropped: u64,
+pub struct App<W: FnMut(u8)> {
+    framer: Framer<'static>,
+    frames: frame::Tally,
+    engine: Engine<'static>,
+    rules: Rules<'static>,
     put: W,
 }
 
-impl<'m, W: FnMut(u8)> App<'m, W> {
-    /// Starts empty.
-    pub fn new(memory: &'m mut Memory, put: W) -> Self {
-        Self { memory, used: 0, overlong: false, lines: 0, dropped: 0, put }
+impl<W: FnMut(u8)> App<W> {
+    /// Starts empty, in that place. `None` where the tables of [`Memory`] do not fit each other.
+    pub fn new(place: &'static mut MaybeUninit<Memory>, put: W) -> Option<Self> {
+        let (framer, engine, rules) = Memory::make(place).parts()?;
+        Some(Self { framer, frames: frame::Tally::default(), engine, rules, put })
     }
 
-    /// Takes one byte of the log stream.
-    pub fn byte(&mut self, byte: u8) {
-        if byte == b'\n' {
-            if self.overlong {
-                self.dropped += 1;
-            } else {
-                self.line();
-            }
-            (self.used, self.overlong) = (0, false);
-        } else if let Some(slot) = self.memory.line.get_mut(self.used) {
-            *slot = byte;
-            self.used += 1;
-        } else {
-            self.overlong = true;
-        }
-    }
-
-    /// One whole line.
-    fn line(&mut self) {
-        self.lines += 1;
-        let line = self.memory.line.get(..self.used).unwrap_or(&[]);
-        if let Parsed::Message(message) = syslog::parse(line) {
-            let mut object = Object::open(&mut self.put);
-            object.text("event", b"line");
-            object.text("app", message.app);
-            object.number("length", message.text.len() as u64);
-            object.close();
-        }
+    /// Takes the next bytes of the log stream.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        let Self { framer, frames, engine, rules, put } = self;
+        let input = Input { source: 0, jails: u32::MAX, clock: Clock::Replay(&CALENDAR) };
+        framer.push(bytes, frames, &mut |line| {
+            engine.line(rules, line, &input, &mut Printer { rules, put });
+        });
     }
 
     /// The last line: what was counted. `overruns` are bytes that the UART lost.
     pub fn finish(&mut self, overruns: u32, stack: Stack) {
+        let (mut failures, mut gave_up) = (0, 0);
+        self.engine.counters(&mut |name, n| match name {
+            "sentences" => failures = n,
+            "match_fuel" | "match_stack" => gave_up += n,
+            _ => {}
+        });
         let mut object = Object::open(&mut self.put);
         object.text("event", b"end");
-        object.number("lines", self.lines);
-        object.number("overlong", self.dropped);
+        object.number("lines", self.frames.lines.get());
+        object.number("overlong", self.frames.overlong.get());
+        object.number("sentences", failures);
+        object.number("undecided", gave_up);
         object.number("overruns", u64::from(overruns));
         object.number("stack", u64::from(stack.used));
         object.number("stack_reserve", u64::from(stack.reserve));
+        object.number("tables", mem::size_of::<Memory>() as u64);
+        object.close();
+    }
+}
+
+/// Says each change of the blocklist.
+struct Printer<'a, 'r, W: FnMut(u8)> {
+    rules: &'a Rules<'r>,
+    put: &'a mut W,
+}
+
+impl<W: FnMut(u8)> Watcher for Printer<'_, '_, W> {
+    fn change(&mut self, change: Change) {
+        let (event, ban, at): (&[u8], Ban, _) = match change {
+            Change::Added(ban) | Change::Renewed { ban, .. } => (b"ban", ban, ban.since),
+            Change::Removed(ban, _) => (b"unban", ban, ban.until),
+        };
+        let target: Prefix = ban.target;
+        let mut object = Object::open(self.put);
+        object.number("time", at.secs());
+        object.text("event", event);
+        object.text("ip", target.write().as_bytes());
+        object.text("jail", self.rules.name(ban.jail).as_bytes());
+        object.number("seconds", ban.until.since(ban.since).secs());
         object.close();
     }
 }
@@ -87,13 +98,26 @@ impl<'m, W: FnMut(u8)> App<'m, W> {
 mod tests {
     use super::*;
 
+    fn run(log: &[u8]) -> String {
+        let mut out = Vec::new();
+        let mut app =
+            App::new(Box::leak(Box::new(MaybeUninit::uninit())), |b| out.push(b)).expect("the tables fit");
+        log.chunks(64).for_each(|chunk| app.bytes(chunk));
+        app.finish(0, Stack { used: 0, reserve: 0 });
+        String::from_utf8(out).expect("ASCII")
+    }
+
     #[test]
     fn a_line_too_long_is_counted_and_its_tail_is_no_line() {
-        let (mut memory, mut out) = (Box::new(Memory::NEW), Vec::new());
-        let mut app = App::new(&mut memory, |b| out.push(b));
-        [b'x'; LINE + 1].iter().chain(b"y\nz\n").for_each(|&b| app.byte(b));
-        app.finish(0, Stack { used: 0, reserve: 0 });
-        let text = String::from_utf8(out).unwrap();
+        let log = [vec![b'x'; 2000], b"y\nz\n".to_vec()].concat();
+        let text = run(&log);
         assert!(text.contains("\"lines\":1,\"overlong\":1"), "{text}");
+    }
+
+    #[test]
+    fn the_sample_gives_the_golden_file_on_a_host_too() {
+        let text = run(include_bytes!("../sample.log"));
+        let (events, _) = text.trim_end().rsplit_once('\n').expect("events, then a summary");
+        assert_eq!(format!("{events}\n"), include_str!("../golden.jsonl"));
     }
 }

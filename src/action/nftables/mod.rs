@@ -36,7 +36,11 @@
 //! - An IPv6 prefix shorter than 96 bits is IPv6 only, even where its range holds the mapped IPv4 addresses.
 
 mod answer;
+#[cfg(test)]
+mod answer_tests;
 mod layout;
+#[cfg(test)]
+mod model;
 mod objects;
 mod queue;
 #[cfg(test)]

@@ -152,15 +152,14 @@ impl Batch<'_> {
         })
     }
 
-    /// One message with as many of `elements` as fit: at most 65,535 bytes of them, at most the room left
-    /// without `reserve`. Those that exist are left as they are. [`Full`] where not one fits and none was taken.
+    /// One message with as many of `elements` as fit: at most 65,535 bytes of them. Those that
+    /// exist are left as they are. [`Full`], and none taken, where there is no room for one.
     pub fn elements_add(
         &mut self,
         set: Set,
         elements: &mut impl Iterator<Item = Element>,
-        reserve: usize,
     ) -> Result<Filled, Full> {
-        self.elements(NEWSETELEM, NLM_F_CREATE, set, elements, reserve)
+        self.elements(NEWSETELEM, NLM_F_CREATE, set, elements)
     }
 
     /// As [`Batch::elements_add`], but deletes. The batch fails with ENOENT where one is missing.
@@ -168,9 +167,8 @@ impl Batch<'_> {
         &mut self,
         set: Set,
         elements: &mut impl Iterator<Item = Element>,
-        reserve: usize,
     ) -> Result<Filled, Full> {
-        self.elements(DELSETELEM, 0, set, elements, reserve)
+        self.elements(DELSETELEM, 0, set, elements)
     }
 
     fn elements(
@@ -179,9 +177,8 @@ impl Batch<'_> {
         flags: u16,
         set: Set,
         elements: &mut impl Iterator<Item = Element>,
-        reserve: usize,
     ) -> Result<Filled, Full> {
-        let room = self.room().saturating_sub(reserve).saturating_sub(elements_overhead());
+        let room = self.room().saturating_sub(elements_overhead());
         let most = (room / element_len(set, true)).min(MOST_ELEMENT_BYTES / element_len(set, true));
         if most == 0 {
             return Err(Full);

@@ -215,12 +215,12 @@ fn write(
     let count = fit.min(MOST_ELEMENT_BYTES / timed).min(run.len());
     let head = run.get(..count).filter(|head| !head.is_empty()).ok_or(Full)?;
     if !fresh {
-        batch.elements_add(set, &mut head.iter().map(Op::bare), 0)?;
-        batch.elements_delete(set, &mut head.iter().map(Op::bare), 0)?;
+        batch.elements_add(set, &mut head.iter().map(Op::bare))?;
+        batch.elements_delete(set, &mut head.iter().map(Op::bare))?;
     }
     let mut wanted = head.iter().filter_map(|op| op.wanted(now)).peekable();
     if wanted.peek().is_some() {
-        batch.elements_add(set, &mut wanted, 0)?;
+        batch.elements_add(set, &mut wanted)?;
     }
     Ok(count)
 }

@@ -137,7 +137,7 @@ pub(super) fn dispatch() -> Done {
         if !takes.split(' ').any(|option| option == name) {
             return Err(Failure::Usage(format!("'{word}' takes no '--{name}'")));
         }
-        let mut text = |parser: &mut lexopt::Parser| parser.value().map_err(usage)?.string().map_err(usage);
+        let text = |parser: &mut lexopt::Parser| parser.value().map_err(usage)?.string().map_err(usage);
         match name {
             "json" => options.json = true,
             "dry-run" => options.dry_run = true,

@@ -46,7 +46,8 @@ pub(super) fn loaded(named: Option<&Path>) -> Result<(Loaded, Option<PathBuf>), 
         Failure::Found
     };
     let (settings, path) = read(named).map_err(said)?;
-    let loaded = Loaded::new(settings, &[], None).map_err(|errors| said(placed(path.as_deref(), &errors)))?;
+    let loaded =
+        Loaded::new(settings, &[], None).map_err(|errors| said(placed(path.as_deref(), &errors)))?;
     Ok((loaded, path))
 }
 

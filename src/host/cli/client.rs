@@ -13,7 +13,8 @@ use std::string::ToString;
 pub(super) fn run(command: &str, options: &Options) -> Done {
     let word;
     let target = |text: &str| {
-        Prefix::parse(text.as_bytes()).ok_or_else(|| Failure::Usage(format!("'{text}' is no address or prefix")))
+        Prefix::parse(text.as_bytes())
+            .ok_or_else(|| Failure::Usage(format!("'{text}' is no address or prefix")))
     };
     let request = match command {
         "status" => {

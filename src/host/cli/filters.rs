@@ -16,7 +16,8 @@ pub(super) fn run(options: &Options) -> Done {
         true => {
             out.line(format_args!("{:<18} {:>5}  {:<28} {}", "FILTER", "RULES", "MODES", "PROGRAMS"));
             for filter in rules::ALL {
-                let modes: std::vec::Vec<&str> = filter.modes.into_iter().filter(|m| !m.is_empty()).collect();
+                let modes: std::vec::Vec<&str> =
+                    filter.modes.into_iter().filter(|m| !m.is_empty()).collect();
                 let modes = format!("normal {}", modes.join(" "));
                 out.line(format_args!(
                     "{:<18} {:>5}  {modes:<28} {}",

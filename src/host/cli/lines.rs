@@ -8,6 +8,9 @@ use std::vec::Vec;
 /// Read at once.
 const CHUNK: usize = 256 * 1024;
 
+/// A line's number, and its bytes unless it is overlong.
+type Numbered<'l> = (u64, Option<&'l [u8]>);
+
 /// Splits what it reads at newlines and numbers the lines from 1; an overlong line is numbered and not shown.
 pub(super) struct Lines<R> {
     input: R,
@@ -28,7 +31,7 @@ impl<R: Read> Lines<R> {
     }
 
     /// The next line without its CR LF or LF; `None` in its place where it is longer than the limit.
-    pub(super) fn next(&mut self) -> io::Result<Option<(u64, Option<&[u8]>)>> {
+    pub(super) fn next(&mut self) -> io::Result<Option<Numbered<'_>>> {
         loop {
             if let Some(len) = memchr(b'\n', &self.buf[self.start..self.end]) {
                 let from = self.start;
@@ -56,7 +59,7 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    fn line(&mut self, from: usize, len: usize) -> (u64, Option<&[u8]>) {
+    fn line(&mut self, from: usize, len: usize) -> Numbered<'_> {
         self.number += 1;
         let line = &self.buf[from..from + len];
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -82,7 +85,8 @@ mod tests {
 
     #[test]
     fn lines_are_numbered_whatever_their_length() {
-        let want = [(1, "ab"), (2, ""), (3, "OVER"), (4, "c"), (5, "OVER")].map(|(n, l)| (n, l.to_string()));
+        let want =
+            [(1, "ab"), (2, ""), (3, "OVER"), (4, "c"), (5, "OVER")].map(|(n, l)| (n, l.to_string()));
         assert_eq!(all("ab\r\n\n0123456789abcdefghij\nc\n0123456", 4), want);
         assert_eq!(all("", 4), []);
         assert_eq!(all("\n", 4), [(1, String::new())]);

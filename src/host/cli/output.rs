@@ -26,7 +26,9 @@ impl Out {
 
     pub(super) fn done(mut self) -> Done {
         match self.0.flush() {
-            Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Error(format!("standard output: {e}"))),
+            Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+                Err(Failure::Error(format!("standard output: {e}")))
+            }
             _ => Ok(()),
         }
     }

@@ -107,7 +107,12 @@ impl Progress {
     fn show(&mut self, read: &u64) {
         if *read >= self.next {
             self.next = *read + STEP;
-            let _ = write!(std::io::stderr(), "\r{:3} % of {} MiB", 100 * *read / self.size.max(1), self.size >> 20);
+            let _ = write!(
+                std::io::stderr(),
+                "\r{:3} % of {} MiB",
+                100 * *read / self.size.max(1),
+                self.size >> 20
+            );
         }
     }
 
@@ -139,16 +144,32 @@ impl Report<'_> {
         self.rules.jails.get(usize::from(jail)).map_or(Duration::ZERO, |jail| jail.policy.findtime)
     }
 
-    fn event(&mut self, event: &str, at: Instant, ip: Prefix, jail: JailId, length: Duration, lines: &[u64]) {
+    fn event(
+        &mut self,
+        event: &str,
+        at: Instant,
+        ip: Prefix,
+        jail: JailId,
+        length: Duration,
+        lines: &[u64],
+    ) {
         let name = self.rules.name(jail);
         let out = &mut self.out;
         if !self.json {
             let when = rfc3339(at.millis() as i64, 0);
             let lines: Vec<String> = lines.iter().map(u64::to_string).collect();
             let place = self.file.as_deref().map_or(String::new(), |file| format!("{file}:"));
-            let cause = if lines.is_empty() { String::new() } else { format!("  lines {place}{}", lines.join(",")) };
+            let cause = if lines.is_empty() {
+                String::new()
+            } else {
+                format!("  lines {place}{}", lines.join(","))
+            };
             let text = length.write();
-            out.line(format_args!("{}  {event:<5}  {ip:<20}  {name:<12}  {:<9}{cause}", when.as_str(), text.as_str()));
+            out.line(format_args!(
+                "{}  {event:<5}  {ip:<20}  {name:<12}  {:<9}{cause}",
+                when.as_str(),
+                text.as_str()
+            ));
             return;
         }
         let mut bytes = |b: &[u8]| out.bytes(b);
@@ -178,7 +199,8 @@ impl Watcher for Report<'_> {
             let latest = self.latest;
             let rules = self.rules;
             self.lines.retain(|(jail, _), trail| {
-                let span = rules.jails.get(usize::from(*jail)).map_or(Duration::ZERO, |j| j.policy.findtime);
+                let span =
+                    rules.jails.get(usize::from(*jail)).map_or(Duration::ZERO, |j| j.policy.findtime);
                 trail.back().is_some_and(|(_, at)| *at >= latest - span)
             });
         }
@@ -207,7 +229,8 @@ impl Watcher for Report<'_> {
                 let cause = core::mem::take(&mut self.cause);
                 // A ban that a second jail renews is told from when it was decided.
                 let now = self.latest.max(ban.since);
-                let length = if ban.until == Instant::NEVER { Duration::FOREVER } else { ban.until.since(now) };
+                let length =
+                    if ban.until == Instant::NEVER { Duration::FOREVER } else { ban.until.since(now) };
                 self.event("ban", now, ban.target, ban.jail, length, &cause);
             }
             Change::Removed(ban, reason) => {

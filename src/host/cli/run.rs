@@ -7,7 +7,8 @@ use crate::host::daemon::{self, Daemon};
 pub(super) fn run(options: &Options) -> Done {
     let (loaded, path) = check::loaded(options.config.as_deref())?;
     let control = options.socket.clone();
-    let plan = daemon::Plan { loaded, named: options.config.clone(), path, control, dry_run: options.dry_run };
+    let plan =
+        daemon::Plan { loaded, named: options.config.clone(), path, control, dry_run: options.dry_run };
     let mut daemon = Daemon::start(plan).map_err(Failure::Error)?;
     daemon.run().map_err(Failure::Error)
 }

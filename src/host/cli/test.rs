@@ -68,7 +68,8 @@ pub(super) fn run(options: &Options) -> Done {
         }
     };
     let mut lines = Lines::new(input, MAX_LINE);
-    let mut tester = Tester { matcher, among, json: options.json, out: Out::new(), counts: BTreeMap::new() };
+    let mut tester =
+        Tester { matcher, among, json: options.json, out: Out::new(), counts: BTreeMap::new() };
     let mut memory = memory::Matching::new(MAX_LINE);
     let mut session_memory = memory::SessionMemory::new(1024);
     let mut sessions = session_memory.lend([0; 16], Duration::from_secs(600));
@@ -100,8 +101,8 @@ fn chosen(options: &Options, arena: &mut Arena) -> Result<Vec<Filter<'static>>, 
         return Ok(vec![*filter]);
     }
     if let Some(path) = &options.filter_file {
-        let text =
-            std::fs::read_to_string(path).map_err(|e| Failure::Error(format!("{}: {e}", path.display())))?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| Failure::Error(format!("{}: {e}", path.display())))?;
         return compile(&text, &path.display().to_string());
     }
     if let Some(rule) = &options.rule {

@@ -14,6 +14,8 @@
 //! }
 //! ```
 //!
+//! On [`Signal::Child`](super::sys::signal::Signal) call [`Sources::reap`], at the end [`Sources::stop`].
+//!
 //! Memory is taken when a source starts and when a connection comes: one read buffer of 64 KiB for all, one line
 //! buffer a stream, recycled. Nothing is allocated a line. What is lost is counted in [`SourceTally`].
 
@@ -77,6 +79,16 @@ pub enum Spec {
     },
     /// Standard input, to its end.
     Stdin,
+}
+
+impl Spec {
+    /// The most TCP connections unless the configuration says otherwise: half a MiB of line buffers if all are used.
+    pub const CONNECTIONS: u16 = 64;
+
+    /// `logread -f`, the only call that OpenWrt's logread and syslog-ng's wrapper both understand.
+    pub fn logread() -> Self {
+        Self::Logread { argv: [c"logread", c"-f"].map(Into::into).to_vec() }
+    }
 }
 
 /// Which source: its place in [`Sources`], the same as long as its [`Spec`] is applied.

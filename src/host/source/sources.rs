@@ -254,7 +254,7 @@ impl Sources {
     }
 
     #[cfg(test)]
-    pub(super) fn local(&self, id: SourceId) -> Option<std::net::SocketAddr> {
+    pub(super) fn local(&self, id: SourceId) -> Option<core::net::SocketAddr> {
         match &self.slots.get(usize::from(id.0))?.as_ref()?.kind {
             Kind::Udp(s) => s.local(),
             Kind::Tcp(s) => s.local(),
@@ -270,7 +270,8 @@ impl Sources {
 
     #[cfg(test)]
     pub(super) fn unreaped(&self) -> usize {
-        self.orphans.len()
+        let of = |slot: &Slot| if let Kind::Logread(s) = &slot.kind { s.unreaped() } else { 0 };
+        self.orphans.len() + self.slots.iter().flatten().map(of).sum::<usize>()
     }
 }
 

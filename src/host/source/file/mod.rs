@@ -10,8 +10,9 @@
 //! - **Start**: at the saved offset if the file is the one that was saved, else at its end, like `tail -F`.
 //! - **No permission**: said once, tried again when the attributes change.
 //!
-//! inotify makes it quick, but is not relied on: every [`CHECK`] the name is compared with what is open, so that
-//! an overflown queue, a swapped directory symlink or a system without inotify costs seconds and no lines.
+//! inotify makes it quick, but is not relied on: every [`CHECK`] the name is compared with what is open and what
+//! is open is read, so that an overflown queue, a swapped directory symlink or a file that gives no events costs
+//! seconds and no lines. Without inotify that is done every half second.
 //!
 //! Limits: a rotated file that is deleted, compressed or moved out of its directory before it was ever opened
 //! is lost (and counted, as far as its renames can be followed); rotations while edgeban is down are followed
@@ -45,8 +46,9 @@ pub const GRACE: Duration = Duration::from_secs(60);
 pub const CHECK: Duration = Duration::from_secs(10);
 /// How often it is, and the file read, where there is no inotify.
 const CHECK_BLIND: Duration = Duration::from_millis(500);
-/// The most rotated files held open; with one more the oldest is read to its end and closed.
-const MOST_OLD: usize = 16;
+/// The most rotated files held open; one more closes the oldest that is read to its end, or reads the oldest to
+/// its end at once. An open file cannot vanish, so this bounds how far a reader may fall behind rotations.
+const MOST_OLD: usize = 64;
 
 /// A followed file.
 #[derive(Debug)]
@@ -128,6 +130,7 @@ impl FileSource {
         });
         cx.tally.untraced.add(changes.untraced);
         if changes.overflow {
+            cx.tally.errors.bump();
             self.current.iter_mut().chain(&mut self.old).for_each(|t| t.pending = true);
         }
         if changes.recheck || (changes.attributes && self.error.is_some()) {
@@ -137,11 +140,12 @@ impl FileSource {
 
     pub(super) fn turn(&mut self, cx: &mut Cx<'_>) {
         if self.next_check <= cx.now {
-            if self.watcher.is_none() {
-                self.current.iter_mut().chain(&mut self.old).for_each(|t| t.pending = true);
-            }
-            self.next_check = cx.now + if self.watcher.is_some() { CHECK } else { CHECK_BLIND };
+            // A file that another machine writes, or one beyond the limit of watches, gives no events.
+            self.current.iter_mut().chain(&mut self.old).for_each(|t| t.pending = true);
+            self.next_check = Instant::NEVER;
             self.check(cx, false);
+            let blind = self.watcher.is_none() || self.current.as_ref().is_some_and(|t| t.watch.is_none());
+            self.next_check = self.next_check.min(cx.now + if blind { CHECK_BLIND } else { CHECK });
         }
         // The old files first, so that lines come in their order.
         if let Some(tail) = self.old.iter_mut().find(|t| t.pending) {
@@ -209,6 +213,9 @@ impl FileSource {
     fn missing(&mut self, error: Error, cx: &mut Cx<'_>) {
         self.retire_current(cx);
         let absent = matches!(error, Error::Path(_, Errno::NOENT | Errno::NOTDIR));
+        if absent && self.begin == Begin::End {
+            log::info!("{error}; waiting for it");
+        }
         if absent {
             if self.begin == Begin::End {
                 for saved in core::mem::take(&mut self.saved) {
@@ -226,9 +233,8 @@ impl FileSource {
             self.begin = Begin::At(Id::of(&meta), meta.len());
         }
         if self.error.as_ref() != Some(&error) {
-            if absent {
-                log::info!("{error}; waiting for it");
-            } else {
+            // Between a rename and a new file it is always absent.
+            if !absent {
                 log::warn!("{error}; waiting until it can be read");
                 cx.tally.errors.bump();
             }
@@ -286,12 +292,13 @@ impl FileSource {
         cx.tally.rotated.bump();
         self.old.push(tail);
         if self.old.len() > MOST_OLD {
-            while let Some(first) = self.old.first_mut()
-                && first.pending
+            let done = self.old.iter().position(|t| !t.pending).unwrap_or(0);
+            while let Some(tail) = self.old.get_mut(done)
+                && tail.pending
             {
-                first.step(cx);
+                tail.step(cx);
             }
-            self.close_old(0, cx);
+            self.close_old(done, cx);
         }
     }
 

@@ -69,3 +69,27 @@ fn fingerprint(file: &File, offset: u64) -> Option<u64> {
     }
     Some(hash.finish())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(
+            dev: u64, ino: u64, offset: u64, print: u64, path in "/[^\n\0]{0,40}"
+        ) {
+            let saved = Saved { id: Id { dev, ino }, offset, print };
+            let mut line = Vec::new();
+            saved.write(Path::new(&path), &mut line);
+            prop_assert_eq!(line.pop(), Some(b'\n'));
+            prop_assert_eq!(Saved::read(&line), Some((PathBuf::from(path), saved)));
+        }
+
+        #[test]
+        fn any_line_is_read_or_refused(line: Vec<u8>) {
+            Saved::read(&line);
+        }
+    }
+}

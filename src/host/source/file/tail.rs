@@ -43,7 +43,8 @@ pub(super) struct Tail {
     /// The bytes before `offset`: if the file no longer has them there, it is another one by now.
     seen: [u8; SEEN],
     seen_len: usize,
-    lines: Lines,
+    /// Taken with the first byte: of many rotated files one is read at a time.
+    lines: Option<Lines>,
 }
 
 impl Tail {
@@ -66,7 +67,7 @@ impl Tail {
             past,
             seen: [0; SEEN],
             seen_len: 0,
-            lines: Lines::text(),
+            lines: None,
         };
         let want = offset.min(SEEN as u64) as usize;
         if let Some(seen) = tail.seen.get_mut(..want)
@@ -83,7 +84,9 @@ impl Tail {
         let catch_up = self.offset < self.past;
         let mut room = cx.buf.len();
         if catch_up {
-            room = room.min(keep + usize::try_from(self.past - self.offset).unwrap_or(usize::MAX));
+            room = room.min(
+                usize::try_from(self.past - self.offset).map_or(room, |left| keep.saturating_add(left)),
+            );
         }
         let Some(buf) = cx.buf.get_mut(..room) else { return };
         let n = match self.file.read_at(buf, self.offset - keep as u64) {
@@ -113,7 +116,8 @@ impl Tail {
         let data = cx.buf.get(keep..n).unwrap_or(&[]);
         let (id, emit) = (cx.id, &mut *cx.emit);
         let meta = LineMeta { catch_up, from: None };
-        self.lines.push(data, cx.tally, &mut |line| emit(id, StreamKey(0), line, meta));
+        let lines = self.lines.get_or_insert_with(Lines::text);
+        lines.push(data, cx.tally, &mut |line| emit(id, StreamKey(0), line, meta));
         self.offset = end;
     }
 
@@ -129,7 +133,7 @@ impl Tail {
     /// The file is another one: shorter, or with other bytes. In the second case what it has now may be old.
     fn restart(&mut self, rewritten: bool, tally: &mut SourceTally) {
         tally.truncated.bump();
-        self.lines.abandon(tally);
+        self.close(tally);
         let size = self.file.metadata().map_or(0, |m| m.size());
         (self.offset, self.line_end, self.seen_len) = (0, 0, 0);
         self.past = if rewritten { size } else { 0 };
@@ -138,7 +142,9 @@ impl Tail {
 
     /// The end of a line that has none by now will not come.
     pub(super) fn close(&mut self, tally: &mut SourceTally) {
-        self.lines.abandon(tally);
+        if let Some(mut lines) = self.lines.take() {
+            lines.abandon(tally);
+        }
     }
 
     pub(super) fn save(&self) -> Option<Saved> {
