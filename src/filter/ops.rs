@@ -104,7 +104,8 @@ pub enum Op<'a> {
 }
 
 /// The instruction at `pc` and the offset of the next one.
-#[inline]
+// Always: the machine's match on the result then becomes the match on the opcode.
+#[inline(always)]
 pub fn decode(code: &[u8], pc: u16) -> Option<(Op<'_>, u16)> {
     let at = pc as usize;
     let b = |i: usize| code.get(at + i).copied();
