@@ -129,11 +129,15 @@ impl<'a> Matcher<'a> {
         let app = message.app;
         let (mut found, mut h) = (self.any, FNV_START);
         for (at, &b) in app.iter().enumerate() {
-            if b == b'(' {
-                found |= self.wanted(app.get(..at).unwrap_or(app), h);
-            }
+            let before = h;
             h = fnv(h, b);
-            if b == b'/' {
+            // One comparison for the bytes from `(` to `/`, which few names have.
+            if b.wrapping_sub(b'(') > b'/' - b'(' {
+                continue;
+            }
+            if b == b'(' {
+                found |= self.wanted(app.get(..at).unwrap_or(app), before);
+            } else if b == b'/' {
                 found |= self.wanted(app.get(..at + 1).unwrap_or(app), h);
             }
         }
