@@ -17,6 +17,7 @@ use crate::addr::Prefix;
 use crate::blocklist::{Change, Cursor, Reason};
 use crate::config::{self, Firewall, Settings, SourceKind};
 use crate::engine::{Clock, Engine, Input, Rules, Watcher};
+use crate::frame::Framing;
 use crate::jail::{JailId, Sentence, Why};
 use crate::time::civil::Calendar;
 use crate::time::{Duration, Instant};
@@ -131,6 +132,7 @@ impl Daemon {
         let engine = memory::engine(settings, ring(settings), STREAMS, [a, b, c]);
         let firewall = firewall(settings, dry_run, now)?;
         let state = state_file(settings);
+        super::source::set_longest(settings.global.max_line as usize);
         let control = control.unwrap_or_else(|| PathBuf::from(settings.global.control.as_str()));
         let server = match Server::bind(&control) {
             Ok(server) => Some(server),
@@ -469,16 +471,30 @@ fn spec(source: &config::Source) -> Spec {
     let path = || PathBuf::from(source.path.as_str());
     match source.kind {
         SourceKind::Udp => Spec::Udp { listen: listen() },
-        SourceKind::Tcp => Spec::Tcp { listen: listen(), connections: Spec::CONNECTIONS },
+        SourceKind::Tcp => Spec::Tcp {
+            listen: listen(),
+            connections: Spec::CONNECTIONS,
+            framing: framing(source.framing, Framing::Auto),
+        },
         SourceKind::Unix => Spec::Unix { path: path() },
         SourceKind::File => Spec::File { path: path() },
-        SourceKind::Stdin => Spec::Stdin,
+        SourceKind::Stdin => Spec::Stdin { framing: framing(source.framing, Framing::Lf) },
         SourceKind::Logread => {
             let program = if source.path.is_empty() { "/sbin/logread" } else { source.path.as_str() };
             Spec::Logread {
                 argv: [program, "-f"].into_iter().filter_map(|w| CString::new(w).ok()).collect(),
             }
         }
+    }
+}
+
+/// How a stream is cut; `auto` where the configuration leaves it open.
+fn framing(setting: config::Framing, auto: Framing) -> Framing {
+    match setting {
+        config::Framing::Auto => auto,
+        config::Framing::Newline => Framing::Newline,
+        config::Framing::Nul => Framing::Nul,
+        config::Framing::Octets => Framing::OctetCounted,
     }
 }
 

@@ -276,7 +276,7 @@ impl StatusView for Core {
                 Spec::Logread { argv } => {
                     ("logread", argv.first().map_or("".into(), |a| a.to_string_lossy()).into())
                 }
-                Spec::Stdin => ("stdin", String::new()),
+                Spec::Stdin { .. } => ("stdin", String::new()),
             };
             let (up, error) = match state {
                 State::Up(_) => (true, None),
