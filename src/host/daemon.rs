@@ -11,7 +11,7 @@ use super::poll::{Interest, Poller, Token};
 use super::server::Server;
 use super::source::{Sources, Spec};
 use super::sys::signal::{Signal, SignalFd};
-use super::{clock, memory, own};
+use super::{clock, conf, memory, own};
 use crate::action::nftables::Op;
 use crate::addr::Prefix;
 use crate::blocklist::{Change, Cursor, Reason};
@@ -133,14 +133,7 @@ impl Daemon {
         let firewall = firewall(settings, dry_run, now)?;
         let state = state_file(settings);
         super::source::set_longest(settings.global.max_line as usize);
-        let control = control.unwrap_or_else(|| PathBuf::from(settings.global.control.as_str()));
-        let server = match Server::bind(&control) {
-            Ok(server) => Some(server),
-            Err(e) => {
-                warn!("no control socket, {}: {e}", control.display());
-                None
-            }
-        };
+        let server = serve(control, settings);
         let mut core = Core {
             engine,
             loaded,
@@ -173,7 +166,10 @@ impl Daemon {
             self.turn().map_err(|e| format!("event loop: {e}"))?;
         }
         self.core.sources.stop();
-        info!("stopped; timed bans stay in the kernel until they are over");
+        match self.core.firewall {
+            Firewalling::On { .. } => info!("stopped; timed bans stay in the kernel until they are over"),
+            Firewalling::Off(_) => info!("stopped"),
+        }
         Ok(())
     }
 
@@ -414,6 +410,29 @@ impl Core {
         now: Instant,
     ) -> (&'c mut Engine<'static>, &'c Rules<'c>, Live<'c>) {
         self.live(now)
+    }
+}
+
+/// Opens the control socket: the one asked for, else the configuration's, else for a user without root their own.
+fn serve(asked: Option<PathBuf>, settings: &Settings) -> Option<Server> {
+    let named = asked.is_some();
+    let mut path = asked.unwrap_or_else(|| PathBuf::from(settings.global.control.as_str()));
+    let mut bound = Server::bind(&path);
+    if bound.as_ref().is_err_and(|e| e.kind() == std::io::ErrorKind::PermissionDenied)
+        && let Some(own) = conf::own_control(settings).filter(|_| !named)
+    {
+        bound = Server::bind(&own);
+        path = own;
+    }
+    match bound {
+        Ok(server) => {
+            info!("control socket {}", path.display());
+            Some(server)
+        }
+        Err(e) => {
+            warn!("no control socket, {}: {e}", path.display());
+            None
+        }
     }
 }
 
