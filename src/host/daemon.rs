@@ -262,9 +262,10 @@ impl Core {
                 info!("this host's addresses changed");
                 self.own = own;
                 let settings = self.loaded.settings.clone();
-                // The same settings with other own addresses: nothing in them can be wrong now that was not before.
-                if let Ok(loaded) = Loaded::new(settings, &self.own, Some(&self.loaded)) {
-                    self.loaded = loaded;
+                match Loaded::new(settings, &self.own, Some(&self.loaded)) {
+                    Ok(loaded) => self.loaded = loaded,
+                    // Only a filter's file can have become wrong since it was read.
+                    Err(errors) => errors.iter().for_each(|e| error!("own addresses not renewed: {e}")),
                 }
             }
         }

@@ -67,7 +67,7 @@ impl Loaded {
                 }),
                 None => NO_FILTER,
             };
-            let mode = setting.map_or("normal", |jail| jail.mode.as_str());
+            let mode = setting.filter(|jail| jail.enabled).map_or("normal", |jail| jail.mode.as_str());
             let bit = filter.mode(mode).unwrap_or_else(|| {
                 let line = setting.map_or(0, |jail| jail.line);
                 errors.push(format!("{line}: jail {name}: filter {} has no mode {mode}", filter.name));
