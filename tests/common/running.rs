@@ -130,9 +130,15 @@ impl Edgeban {
     /// Runs with the configuration `conf`, kept in `folder` as are its socket and state, until it is ready. The
     /// words of `before` come before the program's own.
     pub fn start(folder: &Path, conf: &str, before: &[&str], options: &[&str]) -> Self {
+        Self::start_as(Path::new(PROGRAM), folder, conf, before, options)
+    }
+
+    /// As [`Edgeban::start`], from another place.
+    pub fn start_as(program: &Path, folder: &Path, conf: &str, before: &[&str], options: &[&str]) -> Self {
         let socket = folder.join("edgeban.sock");
         Self::configure(folder, conf);
-        let words: Vec<&str> = before.iter().copied().chain([PROGRAM, "run", "-c"]).collect();
+        let program = program.to_str().expect("a path");
+        let words: Vec<&str> = before.iter().copied().chain([program, "run", "-c"]).collect();
         let mut command = Command::new(words[0]);
         command.args(&words[1..]).arg(folder.join("edgeban.conf")).arg("-s").arg(&socket).args(options);
         let running = Running::start(&mut command);
