@@ -95,9 +95,9 @@ fn a_broken_configuration_is_not_loaded() {
     let mut edgeban = Edgeban::start(folder.path(), &conf, &[], &["--dry-run"]);
     let path = folder.join("edgeban.conf").display().to_string();
     for (bad, line, why) in [
-        (conf.replace("maxretry '2'", "maxretry 'two'"), 10, "maxretry"),
-        (conf.replace("option bantime", "option bentime"), 11, "bentime"),
-        (conf.replace("filter 'sshd'", "filter 'sshhd'"), 9, "sshhd"),
+        (conf.replace("maxretry '2'", "maxretry 'two'"), 9, "not a whole number"),
+        (conf.replace("option bantime", "option bentime"), 10, "bentime"),
+        (conf.replace("filter 'sshd'", "filter 'sshhd'"), 8, "sshhd"),
     ] {
         Edgeban::configure(folder.path(), &bad);
         edgeban.running.signal(libc::SIGHUP);
