@@ -180,3 +180,75 @@ fn a_hundred_thousand_lines_over_tcp_are_counted() {
     assert_eq!(edgeban.counter("engine", "lines"), 100_000);
     assert_eq!(edgeban.counter("engine", "failures"), 1_000);
 }
+
+#[test]
+fn bans_outlive_a_restart() {
+    in_namespace(|| {
+        let folder = Folder::new();
+        let ports =
+            CONF.replace("option maxretry", "list port '22'\n\tlist port '2200-2300'\n\toption maxretry");
+        let mut edgeban = Edgeban::start(folder.path(), &ports, &[], &[]);
+        for (target, time) in [
+            ("192.0.2.7", "1h"),
+            ("192.0.2.8", "permanent"),
+            ("198.51.100.0/24", "2h"),
+            ("2001:db8:7::/64", "3h"),
+            ("10.77.0.1", "1h"),
+        ] {
+            assert!(edgeban.ask(&["ban", target, "--for", time]).0);
+        }
+        assert!(edgeban.ask(&["ban", "192.0.2.9", "--jail", "sshd", "--for", "1h"]).0);
+        // Many, so that the kernel needs several datagrams to tell them.
+        for n in 0..40u8 {
+            let mut batch = String::from("add element inet edgeban ban4 {");
+            for i in 0..100u8 {
+                batch += &format!(" 198.18.{n}.{i} timeout 1h,");
+            }
+            run(&format!("nft '{batch} 198.19.0.{n} timeout 1h }}'"));
+        }
+        let bans = edgeban.bans();
+        edgeban.running.signal(libc::SIGTERM);
+        assert_eq!(edgeban.running.ends(), Some(0));
+        assert!(
+            run("nft list set inet edgeban net4_24").contains("198.51.100.0 timeout 2h"),
+            "left in place"
+        );
+
+        // One of them has become ours meanwhile.
+        run("ip addr add 10.77.0.1/32 dev lo");
+        let mut edgeban = Edgeban::start(folder.path(), &ports, &[], &[]);
+        edgeban.running.says("4045 bans of the run before taken over, 1 left out");
+        let restored: Vec<_> = edgeban.bans().into_iter().filter(|ip| !ip.starts_with("198.1")).collect();
+        let mut wanted: Vec<_> = bans.into_iter().filter(|ip| ip != "10.77.0.1").collect();
+        wanted.sort();
+        assert_eq!(restored, wanted);
+        for ban in edgeban.listed() {
+            let (ip, jail) = (ban.get("ip").expect("ip").text(), ban.get("jail").expect("jail").text());
+            let number = |name: &str| ban.get(name).and_then(edgeban::host::value::Value::number);
+            assert_eq!(jail, "restored", "{ip}");
+            match (number("until"), ip) {
+                (None, ip) => assert_eq!(ip, "192.0.2.8"),
+                (Some(until), "198.51.100.0/24") => {
+                    let lasts = until - number("since").expect("since");
+                    assert!((7199..=7201).contains(&lasts), "{lasts} s");
+                }
+                _ => {}
+            }
+        }
+        let table = run("nft list table inet edgeban");
+        assert!(
+            table.contains("198.51.100.0 timeout 1h59m") || table.contains("198.51.100.0 timeout 2h"),
+            "{table}"
+        );
+        assert!(run("nft list set inet edgeban ban4_p1").contains("192.0.2.9"));
+
+        // Ports that no jail has any more.
+        edgeban.running.signal(libc::SIGTERM);
+        assert_eq!(edgeban.running.ends(), Some(0));
+        let edgeban = Edgeban::start(folder.path(), &ports.replace("'22'", "'23'"), &[], &[]);
+        edgeban.running.says("4044 bans of the run before taken over, 1 left out");
+        assert!(!edgeban.bans().contains(&"192.0.2.9".into()));
+        assert!(edgeban.ask(&["unban", "198.51.100.0/24"]).0);
+        assert!(!run("nft list table inet edgeban").contains("198.51.100.0 "));
+    });
+}

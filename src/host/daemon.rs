@@ -11,7 +11,7 @@ use super::poll::{Interest, Poller, Token};
 use super::server::Server;
 use super::source::{Sources, Spec};
 use super::sys::signal::{Signal, SignalFd};
-use super::{clock, conf, memory, own};
+use super::{clock, conf, memory, own, takeover};
 use crate::action::nftables::Op;
 use crate::addr::Prefix;
 use crate::blocklist::{Change, Cursor, Reason};
@@ -151,6 +151,9 @@ impl Daemon {
             stop: false,
         };
         core.watch_firewall();
+        if let Firewalling::On { sink, .. } = &mut core.firewall {
+            takeover::take_over(&mut core.engine, &core.loaded, sink, now);
+        }
         core.apply_sources(now);
         core.heal(now);
         Ok(Self { core, server, signals })
