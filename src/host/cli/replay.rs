@@ -46,6 +46,7 @@ pub(super) fn run(options: &Options) -> Done {
         latest: Instant::ZERO,
         lines: HashMap::new(),
         cause: Vec::new(),
+        by: None,
         bans: 0,
     };
     // Said before the hours that the others may take; only asked, since a pipe cannot be opened twice.
@@ -157,6 +158,8 @@ struct Report<'r> {
     lines: HashMap<(JailId, Prefix), Trail>,
     /// Lines of the sentence whose change follows.
     cause: Vec<u64>,
+    /// Its jail: a ban that a second jail renews keeps the first one's name.
+    by: Option<JailId>,
     bans: u64,
 }
 
@@ -233,6 +236,7 @@ impl Watcher for Report<'_> {
     }
 
     fn sentence(&mut self, sentence: &Sentence) {
+        self.by = Some(sentence.jail);
         let oldest = sentence.since - self.findtime(sentence.jail);
         let trail = self.lines.remove(&(sentence.jail, sentence.target)).unwrap_or_default();
         self.cause = trail.into_iter().filter(|(_, at)| *at >= oldest).map(|(line, _)| line).collect();
@@ -252,7 +256,8 @@ impl Watcher for Report<'_> {
                 let now = self.latest.max(ban.since);
                 let length =
                     if ban.until == Instant::NEVER { Duration::FOREVER } else { ban.until.since(now) };
-                self.event("ban", now, ban.target, ban.jail, length, &cause);
+                let jail = self.by.take().unwrap_or(ban.jail);
+                self.event("ban", now, ban.target, jail, length, &cause);
             }
             Change::Removed(ban, reason) => {
                 let at = if reason == Reason::Expired { ban.until } else { self.latest };
