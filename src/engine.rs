@@ -301,7 +301,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// One more failure of `ip` in `jail`, as if a line had said so.
+    /// One more failure of `ip` in `jail`, as if a line had said so; refused where it will never count.
     pub fn attempt(
         &mut self,
         rules: &Rules<'_>,
@@ -310,11 +310,12 @@ impl<'a> Engine<'a> {
         now: Instant,
         watch: &mut impl Watcher,
     ) -> Result<(), Refused> {
-        if !rules.jails.get(usize::from(jail)).is_some_and(|jail| jail.enabled) {
-            return Err(Refused::NoJail);
-        }
-        self.court(rules, watch).failure(jail, &Failure { ip, user: None, attempts: 1 }, now, now);
-        Ok(())
+        let found =
+            rules.jails.get(usize::from(jail)).filter(|jail| jail.enabled).ok_or(Refused::NoJail)?;
+        let mut court = self.court(rules, watch);
+        let ignored = matches!(court.target(found, ip), Judged::Ignored(_));
+        court.failure(jail, &Failure { ip, user: None, attempts: 1 }, now, now);
+        if ignored { Err(Refused::Allowed) } else { Ok(()) }
     }
 
     /// A ban that a person ordered, from `now` until `until`.

@@ -5,7 +5,7 @@
 //! blocklist, at once and then ever more seldom; a reload builds everything new before anything old goes.
 
 use super::cli::check;
-use super::load::{LISTED_ONLY, Loaded};
+use super::load::Loaded;
 use super::nft::{NftError, NftSink};
 use super::poll::{Interest, Poller, Token};
 use super::server::Server;
@@ -14,7 +14,7 @@ use super::sys::signal::{Signal, SignalFd};
 use super::{clock, conf, memory, own, takeover};
 use crate::action::nftables::Op;
 use crate::addr::Prefix;
-use crate::blocklist::{Change, Cursor, Reason};
+use crate::blocklist::{Change, Cursor, LISTED_ONLY, Reason};
 use crate::config::{self, Firewall, Settings, SourceKind};
 use crate::engine::{Clock, Engine, Input, Rules, Watcher};
 use crate::frame::Framing;

@@ -59,7 +59,7 @@ impl SessionMemory {
 
 /// An engine whose tables live as long as the process. `maxretry` is the greatest that any jail may ever have,
 /// `streams` how many sources there can be.
-pub(super) fn engine(settings: &Settings, maxretry: u16, streams: usize, key: [u64; 3]) -> Engine<'static> {
+pub fn engine(settings: &Settings, maxretry: u16, streams: usize, key: [u64; 3]) -> Engine<'static> {
     let global = &settings.global;
     let [a, b, c] = key;
     let mut wide = [0; 16];
