@@ -31,7 +31,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
-            Self::TooLong(path) => write!(f, "{}: longer than {LONGEST} bytes", path.display()),
+            Self::TooLong(path) => write!(f, "{}:1: longer than {LONGEST} bytes", path.display()),
             Self::Problems(path, problems) => {
                 for (i, (line, text)) in problems.iter().enumerate() {
                     write!(f, "{}{}:{line}: {text}", if i > 0 { "\n" } else { "" }, path.display())?;
