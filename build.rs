@@ -62,12 +62,12 @@ fn table(path: &Path, out: &mut String, all: &mut String, texts: &mut String) ->
         return false;
     }
     let ident = stem.replace('-', "_").to_uppercase();
-    let Filter { name, apps, modes, kind, strip, code, sets, rules } = filter;
+    let Filter { name, apps, modes, kind, strip, strip_starts, starts, code, sets, rules } = filter;
     let source = std::fs::canonicalize(path).expect("a path");
     write!(
         out,
         "/// The filter `{name}`.\npub static {ident}: Filter<'static> = Filter {{ name: {name:?}, apps: {apps:?}, \
-         modes: {modes:?}, kind: Kind::{kind:?}, strip: {strip:?}, code: &{code:?}, sets: &{sets:?}, rules: &["
+         modes: {modes:?}, kind: Kind::{kind:?}, strip: {strip:?}, strip_starts: {strip_starts:?}, starts: {starts:?}, code: &{code:?}, sets: &{sets:?}, rules: &["
     )
     .expect("a string");
     for Rule { ordinal, line, entry, need, key, mask, modes, verdict, forget } in rules {

@@ -50,6 +50,10 @@ impl Prefix {
 /// The longest reading wins, so `2001:db8::9:54321` is **no** address with a port: it fails on its last group
 /// and yields `2001:db8::9`, for a group has at most four digits.
 pub fn scan(text: &[u8]) -> Option<Scanned> {
+    // Only a dot tells the families apart, but most words are neither.
+    if !text.first()?.is_ascii_hexdigit() && text.first() != Some(&b':') {
+        return None;
+    }
     if let Some((octets, len)) = scan_v4(text) {
         return Some(Scanned { addr: Addr::v4(octets), len });
     }
@@ -63,29 +67,28 @@ fn digit(b: u8) -> Option<u8> {
 /// Four decimal octets. Each has one to three digits.
 fn scan_v4(text: &[u8]) -> Option<([u8; 4], usize)> {
     let mut octets = [0u8; 4];
-    let mut at = 0;
+    let mut rest = text;
     for (i, octet) in octets.iter_mut().enumerate() {
         if i > 0 {
-            if text.get(at) != Some(&b'.') {
-                return None;
-            }
-            at += 1;
+            rest = rest.strip_prefix(b".")?;
         }
-        let (mut value, mut digits) = (0u16, 0);
-        while let Some(d) = text.get(at).copied().and_then(digit) {
+        let (&first, mut tail) = rest.split_first()?;
+        let mut value = u16::from(digit(first)?);
+        let mut digits = 1;
+        while let Some((&b, after)) = tail.split_first()
+            && let Some(d) = digit(b)
+        {
             value = value * 10 + u16::from(d);
             digits += 1;
-            at += 1;
             if digits > 3 || value > 255 {
                 return None;
             }
-        }
-        if digits == 0 {
-            return None;
+            tail = after;
         }
         *octet = value as u8;
+        rest = tail;
     }
-    Some((octets, at))
+    Some((octets, text.len() - rest.len()))
 }
 
 /// Up to eight groups with at most one `::`, the tail possibly dotted. Backs off to the last position where

@@ -177,6 +177,20 @@ impl<'s> Draft<'s> {
         modes.iter_mut().zip(&self.mode_names).for_each(|(slot, name)| *slot = name);
         let rules = self.rules.get_mut(..self.count)?;
         rules.sort_unstable_by_key(|rule| (rule.verdict != Verdict::Ignore, rule.ordinal));
+        let known = self.emit.sets.get(..self.emit.set_count).unwrap_or(&[]);
+        let mut starts = [0u64; 32];
+        for (at, rule) in rules.iter().enumerate() {
+            let set = first::starts(self.emit.code, known, rule.entry + 1);
+            (0..=255u8)
+                .filter(|&b| set.has(b))
+                .for_each(|b| starts[usize::from(b % 32)] |= 1 << at.min(63));
+        }
+        // What strip takes off is never empty for a reason, so its own first bytes are enough.
+        let mut fuel = first::FUEL;
+        let strip_starts = match self.strip {
+            Some(entry) => first::first(self.emit.code, known, entry + 1, &mut fuel),
+            None => Set::NONE,
+        };
         // Moves the slices out, so that the filter borrows the lent space and not this draft.
         let code: &'s mut [u8] = core::mem::take(&mut self.emit.code);
         let sets: &'s mut [Set] = core::mem::take(&mut self.emit.sets);
@@ -187,6 +201,8 @@ impl<'s> Draft<'s> {
             modes,
             kind: self.kind.unwrap_or(Kind::Syslog),
             strip: self.strip,
+            strip_starts,
+            starts,
             code: code.get(..self.emit.len)?,
             sets: sets.get(..self.emit.set_count)?,
             rules: rules.get(..self.count)?,

@@ -4,11 +4,11 @@ use super::Set;
 use super::ops::{self, Mode, Op, Run};
 
 /// How many instructions one question may visit; past that the answer is "anything", which is always true.
-const FUEL: u16 = 2000;
+pub(super) const FUEL: u16 = 2000;
 
 /// Bytes that a match from `pc` on can start with. The text's end counts as no byte: a run that stops where
 /// the text does has nothing to give back.
-fn first(code: &[u8], sets: &[Set], pc: u16, fuel: &mut u16) -> Set {
+pub(super) fn first(code: &[u8], sets: &[Set], pc: u16, fuel: &mut u16) -> Set {
     let mut found = Set::NONE;
     let mut pc = pc;
     loop {
@@ -50,6 +50,39 @@ fn first(code: &[u8], sets: &[Set], pc: u16, fuel: &mut u16) -> Set {
             Op::Save(_) | Op::Look(..) => {}
             Op::End => return found,
             Op::Match => return Set::ALL,
+        }
+    }
+}
+
+/// Bytes that a text matched by the program at `pc` can start with; all where it matches the empty text too.
+pub(super) fn starts(code: &[u8], sets: &[Set], pc: u16) -> Set {
+    let mut fuel = FUEL;
+    let found = first(code, sets, pc, &mut fuel);
+    // What can end at once can be empty: then `End` contributed nothing, and there is no first byte to go by.
+    if nullable(code, pc, &mut fuel) { Set::ALL } else { found }
+}
+
+/// Whether the program from `pc` can match without a byte; `true` also where that takes too long to find out.
+fn nullable(code: &[u8], pc: u16, fuel: &mut u16) -> bool {
+    let mut pc = pc;
+    loop {
+        if *fuel == 0 {
+            return true;
+        }
+        *fuel -= 1;
+        let Some((op, next)) = ops::decode(code, pc) else { return true };
+        pc = next;
+        match op {
+            Op::Lit(_) | Op::Set(_) | Op::Ip(_) | Op::Host(_) | Op::Quoted => return false,
+            Op::Run(run) if run.min > 0 => return false,
+            Op::Run(_) | Op::Save(_) | Op::Look(..) => {}
+            Op::Split(_, target) => {
+                if nullable(code, target, fuel) {
+                    return true;
+                }
+            }
+            Op::Jmp(target) => pc = target,
+            Op::End | Op::Match => return true,
         }
     }
 }

@@ -104,40 +104,33 @@ pub enum Op<'a> {
 }
 
 /// The instruction at `pc` and the offset of the next one.
-#[inline]
+// Always: the machine's match on the result then becomes the match on the opcode.
+#[inline(always)]
 pub fn decode(code: &[u8], pc: u16) -> Option<(Op<'_>, u16)> {
-    let at = pc as usize;
-    let b = |i: usize| code.get(at + i).copied();
-    let word = |i: usize| Some(u16::from_le_bytes([b(i)?, b(i + 1)?]));
-    let next = |n: usize| pc.wrapping_add(n as u16);
-    Some(match b(0)? {
-        LIT => {
-            let len = b(1)? as usize;
-            (Op::Lit(code.get(at + 2..at + 2 + len)?), next(2 + len))
-        }
-        SET => (Op::Set(b(1)?), next(2)),
-        op @ (RUN | RUN_GREEDY | RUN_LAZY) => {
+    let next = |n: u8, len: u8| pc.wrapping_add(u16::from(n) + u16::from(len));
+    Some(match *code.get(usize::from(pc)..)? {
+        [LIT, len, ref rest @ ..] => (Op::Lit(rest.get(..usize::from(len))?), next(2, len)),
+        [SET, index, ..] => (Op::Set(index), next(2, 0)),
+        [op @ (RUN | RUN_GREEDY | RUN_LAZY), set, min, max, choice, len, ref rest @ ..] => {
             let mode = match op {
                 RUN => Mode::Possessive,
                 RUN_GREEDY => Mode::Greedy,
                 _ => Mode::Lazy,
             };
-            let len = b(5)? as usize;
-            let until = code.get(at + 6..at + 6 + len)?;
-            (Op::Run(Run { mode, set: b(1)?, min: b(2)?, max: b(3)?, choice: b(4)?, until }), next(6 + len))
+            let until = rest.get(..usize::from(len))?;
+            (Op::Run(Run { mode, set, min, max, choice, until }), next(6, len))
         }
-        IP => (Op::Ip(b(1)?), next(2)),
-        HOST => (Op::Host(b(1)?), next(2)),
-        SAVE => (Op::Save(b(1)?), next(2)),
-        SPLIT => (Op::Split(b(1)?, word(2)?), next(4)),
-        JMP => (Op::Jmp(word(1)?), next(3)),
-        QSTR => (Op::Quoted, next(1)),
-        op @ (NOT | ONE_OF) => {
-            let len = b(1)? as usize;
-            (Op::Look(op == NOT, code.get(at + 2..at + 2 + len)?), next(2 + len))
+        [IP, choice, ..] => (Op::Ip(choice), next(2, 0)),
+        [HOST, choice, ..] => (Op::Host(choice), next(2, 0)),
+        [SAVE, slot, ..] => (Op::Save(slot), next(2, 0)),
+        [SPLIT, choice, low, high, ..] => (Op::Split(choice, u16::from_le_bytes([low, high])), next(4, 0)),
+        [JMP, low, high, ..] => (Op::Jmp(u16::from_le_bytes([low, high])), next(3, 0)),
+        [QSTR, ..] => (Op::Quoted, next(1, 0)),
+        [op @ (NOT | ONE_OF), len, ref rest @ ..] => {
+            (Op::Look(op == NOT, rest.get(..usize::from(len))?), next(2, len))
         }
-        END => (Op::End, next(1)),
-        MATCH => (Op::Match, next(1)),
+        [END, ..] => (Op::End, next(1, 0)),
+        [MATCH, ..] => (Op::Match, next(1, 0)),
         _ => return None,
     })
 }

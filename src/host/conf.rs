@@ -73,6 +73,16 @@ pub fn load(path: Option<&Path>, known: &[Known<'_>]) -> Result<(Box<Settings>, 
     Ok((settings, Some(path)))
 }
 
+/// Where a user without root has the control socket when nothing else is said: in their own runtime directory, which
+/// nobody else can write to. `None` where there is none, or the configuration names a socket of its own.
+pub fn own_control(settings: &Settings) -> Option<PathBuf> {
+    if settings.global.control != crate::config::CONTROL {
+        return None;
+    }
+    let dir = PathBuf::from(std::env::var_os("XDG_RUNTIME_DIR")?);
+    dir.is_absolute().then(|| dir.join("edgeban.sock"))
+}
+
 /// Adds the built-in sources that exist below `root`: usual log files, and `logread` where there is one.
 pub fn add_existing(settings: &mut Settings, root: &Path) {
     for file in CANDIDATES.iter().filter(|c| root.join(c.path.trim_start_matches('/')).is_file()) {

@@ -11,12 +11,13 @@ use super::poll::{Interest, Poller, Token};
 use super::server::Server;
 use super::source::{Sources, Spec};
 use super::sys::signal::{Signal, SignalFd};
-use super::{clock, memory, own};
+use super::{clock, conf, memory, own, takeover};
 use crate::action::nftables::Op;
 use crate::addr::Prefix;
 use crate::blocklist::{Change, Cursor, LISTED_ONLY, Reason};
 use crate::config::{self, Firewall, Settings, SourceKind};
 use crate::engine::{Clock, Engine, Input, Rules, Watcher};
+use crate::frame::Framing;
 use crate::jail::{JailId, Sentence, Why};
 use crate::time::civil::Calendar;
 use crate::time::{Duration, Instant};
@@ -131,14 +132,8 @@ impl Daemon {
         let engine = memory::engine(settings, ring(settings), STREAMS, [a, b, c]);
         let firewall = firewall(settings, dry_run, now)?;
         let state = state_file(settings);
-        let control = control.unwrap_or_else(|| PathBuf::from(settings.global.control.as_str()));
-        let server = match Server::bind(&control) {
-            Ok(server) => Some(server),
-            Err(e) => {
-                warn!("no control socket, {}: {e}", control.display());
-                None
-            }
-        };
+        super::source::set_longest(settings.global.max_line as usize);
+        let server = serve(control, settings);
         let mut core = Core {
             engine,
             loaded,
@@ -156,6 +151,9 @@ impl Daemon {
             stop: false,
         };
         core.watch_firewall();
+        if let Firewalling::On { sink, .. } = &mut core.firewall {
+            takeover::take_over(&mut core.engine, &core.loaded, sink, now);
+        }
         core.apply_sources(now);
         core.heal(now);
         Ok(Self { core, server, signals })
@@ -171,7 +169,10 @@ impl Daemon {
             self.turn().map_err(|e| format!("event loop: {e}"))?;
         }
         self.core.sources.stop();
-        info!("stopped; timed bans stay in the kernel until they are over");
+        match self.core.firewall {
+            Firewalling::On { .. } => info!("stopped; timed bans stay in the kernel until they are over"),
+            Firewalling::Off(_) => info!("stopped"),
+        }
         Ok(())
     }
 
@@ -264,9 +265,10 @@ impl Core {
                 info!("this host's addresses changed");
                 self.own = own;
                 let settings = self.loaded.settings.clone();
-                // The same settings with other own addresses: nothing in them can be wrong now that was not before.
-                if let Ok(loaded) = Loaded::new(settings, &self.own, Some(&self.loaded)) {
-                    self.loaded = loaded;
+                match Loaded::new(settings, &self.own, Some(&self.loaded)) {
+                    Ok(loaded) => self.loaded = loaded,
+                    // Only a filter's file can have become wrong since it was read.
+                    Err(errors) => errors.iter().for_each(|e| error!("own addresses not renewed: {e}")),
                 }
             }
         }
@@ -415,6 +417,29 @@ impl Core {
     }
 }
 
+/// Opens the control socket: the one asked for, else the configuration's, else for a user without root their own.
+fn serve(asked: Option<PathBuf>, settings: &Settings) -> Option<Server> {
+    let named = asked.is_some();
+    let mut path = asked.unwrap_or_else(|| PathBuf::from(settings.global.control.as_str()));
+    let mut bound = Server::bind(&path);
+    if bound.as_ref().is_err_and(|e| e.kind() == std::io::ErrorKind::PermissionDenied)
+        && let Some(own) = conf::own_control(settings).filter(|_| !named)
+    {
+        bound = Server::bind(&own);
+        path = own;
+    }
+    match bound {
+        Ok(server) => {
+            info!("control socket {}", path.display());
+            Some(server)
+        }
+        Err(e) => {
+            warn!("no control socket, {}: {e}", path.display());
+            None
+        }
+    }
+}
+
 /// Stamps a source of the tracker: room for late lines of the greatest `maxretry`.
 fn ring(settings: &Settings) -> u16 {
     let most = settings.jails.iter().filter(|j| j.enabled).map(|j| j.policy.maxretry).max().unwrap_or(1);
@@ -469,16 +494,30 @@ fn spec(source: &config::Source) -> Spec {
     let path = || PathBuf::from(source.path.as_str());
     match source.kind {
         SourceKind::Udp => Spec::Udp { listen: listen() },
-        SourceKind::Tcp => Spec::Tcp { listen: listen(), connections: Spec::CONNECTIONS },
+        SourceKind::Tcp => Spec::Tcp {
+            listen: listen(),
+            connections: Spec::CONNECTIONS,
+            framing: framing(source.framing, Framing::Auto),
+        },
         SourceKind::Unix => Spec::Unix { path: path() },
         SourceKind::File => Spec::File { path: path() },
-        SourceKind::Stdin => Spec::Stdin,
+        SourceKind::Stdin => Spec::Stdin { framing: framing(source.framing, Framing::Lf) },
         SourceKind::Logread => {
             let program = if source.path.is_empty() { "/sbin/logread" } else { source.path.as_str() };
             Spec::Logread {
                 argv: [program, "-f"].into_iter().filter_map(|w| CString::new(w).ok()).collect(),
             }
         }
+    }
+}
+
+/// How a stream is cut; `auto` where the configuration leaves it open.
+fn framing(setting: config::Framing, auto: Framing) -> Framing {
+    match setting {
+        config::Framing::Auto => auto,
+        config::Framing::Newline => Framing::Newline,
+        config::Framing::Nul => Framing::Nul,
+        config::Framing::Octets => Framing::OctetCounted,
     }
 }
 

@@ -67,7 +67,7 @@ impl Loaded {
                 }),
                 None => NO_FILTER,
             };
-            let mode = setting.map_or("normal", |jail| jail.mode.as_str());
+            let mode = setting.filter(|jail| jail.enabled).map_or("normal", |jail| jail.mode.as_str());
             let bit = filter.mode(mode).unwrap_or_else(|| {
                 let line = setting.map_or(0, |jail| jail.line);
                 errors.push(format!("{line}: jail {name}: filter {} has no mode {mode}", filter.name));
@@ -120,6 +120,8 @@ const NO_FILTER: Filter<'static> = Filter {
     modes: [""; 7],
     kind: Kind::Syslog,
     strip: None,
+    strip_starts: Set::NONE,
+    starts: [0; 32],
     code: &[],
     sets: &[],
     rules: &[],
@@ -170,6 +172,8 @@ pub(super) fn compile_text(text: &str, arena: &mut Arena) -> Result<Filter<'stat
         modes: filter.modes.map(|mode| -> &'static str { arena.keep_str(mode) }),
         kind: filter.kind,
         strip: filter.strip,
+        strip_starts: filter.strip_starts,
+        starts: filter.starts,
         code: arena.keep_slice(filter.code.to_vec()),
         sets: arena.keep_slice(filter.sets.to_vec()),
         rules: arena.keep_slice(filter.rules.to_vec()),

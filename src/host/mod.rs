@@ -19,4 +19,5 @@ pub mod poll;
 pub mod server;
 pub mod source;
 pub mod sys;
+mod takeover;
 pub mod value;

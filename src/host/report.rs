@@ -8,7 +8,7 @@ use crate::blocklist::{Ban, Cursor};
 use crate::config::LogLevel;
 use crate::control::reply::{self, BanView, JailView, PeerView, StatusView, TableView};
 use crate::control::{Refusal, Request};
-use crate::engine::{MANUAL, Refused};
+use crate::engine::{MANUAL, RESTORED, Refused};
 use crate::time::Instant;
 use core::sync::atomic::{AtomicU32, Ordering};
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -274,15 +274,17 @@ impl StatusView for Core {
                 total: totals.bans.get(),
             });
         }
-        if let Some(&count) = banned.get(usize::from(MANUAL)).filter(|n| **n > 0) {
-            f(JailView {
-                name: "manual",
-                filter: "",
-                enabled: true,
-                failures: 0,
-                banned: count,
-                total: count,
-            });
+        for id in [RESTORED, MANUAL] {
+            if let Some(&count) = banned.get(usize::from(id)).filter(|n| **n > 0) {
+                f(JailView {
+                    name: rules.name(id),
+                    filter: "",
+                    enabled: true,
+                    failures: 0,
+                    banned: count,
+                    total: count,
+                });
+            }
         }
     }
 
@@ -296,7 +298,7 @@ impl StatusView for Core {
                 Spec::Logread { argv } => {
                     ("logread", argv.first().map_or("".into(), |a| a.to_string_lossy()).into())
                 }
-                Spec::Stdin => ("stdin", String::new()),
+                Spec::Stdin { .. } => ("stdin", String::new()),
             };
             let (up, error) = match state {
                 State::Up(_) => (true, None),

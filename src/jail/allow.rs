@@ -129,7 +129,11 @@ impl<'a> Allow<'a> {
 
     /// Why any address of `prefix` is exempt; own addresses are left out without `ignoreself`.
     pub fn overlaps(&self, prefix: Prefix, ignoreself: bool) -> Option<Why> {
-        if SPECIAL.iter().any(|s| s.overlaps(prefix)) {
+        let special = match prefix.is_host() {
+            true => prefix.addr().is_special(),
+            false => SPECIAL.iter().any(|s| s.overlaps(prefix)),
+        };
+        if special {
             return Some(Why::Special);
         }
         let rules = self.rules();
@@ -147,6 +151,9 @@ impl<'a> Allow<'a> {
     pub fn judge(&self, target: Prefix, source: Addr, ignoreself: bool) -> Judged {
         if let Some(why) = self.allowed(source, ignoreself) {
             return Judged::Ignored(why);
+        }
+        if target == Prefix::host(source) {
+            return Judged::Ban(target);
         }
         if !target.contains(source) || self.overlaps(target, ignoreself).is_some() {
             return Judged::Ban(Prefix::host(source));

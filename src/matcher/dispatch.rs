@@ -6,7 +6,7 @@ use crate::addr::scan;
 use crate::filter::ops::Slot;
 use crate::filter::{Filter, Kind, Rule};
 use crate::syslog::{Form, Message};
-use memchr::{memchr, memchr_iter};
+use memchr::memchr_iter;
 
 /// A filter in use.
 #[derive(Clone, Copy, Debug)]
@@ -22,13 +22,14 @@ pub struct Active<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct AppSlot<'a> {
     name: &'a [u8],
+    hash: u32,
     /// Bit i: the i-th active filter.
     wanted: u32,
 }
 
 impl AppSlot<'_> {
     /// What lent tables start with.
-    pub const EMPTY: Self = Self { name: b"", wanted: 0 };
+    pub const EMPTY: Self = Self { name: b"", hash: 0, wanted: 0 };
 }
 
 /// The filters in use and the index over their program names.
@@ -43,8 +44,15 @@ pub struct Matcher<'a> {
 }
 
 /// FNV-1a. The names in the table are the configuration's, so nobody can make them collide.
-fn hash(name: &[u8]) -> usize {
-    name.iter().fold(0x811c_9dc5u32, |h, &b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193)) as usize
+fn hash(name: &[u8]) -> u32 {
+    name.iter().fold(FNV_START, |h, &b| fnv(h, b))
+}
+
+const FNV_START: u32 = 0x811c_9dc5;
+
+#[inline(always)]
+fn fnv(h: u32, b: u8) -> u32 {
+    (h ^ u32::from(b)).wrapping_mul(0x0100_0193)
 }
 
 impl<'a> Matcher<'a> {
@@ -68,7 +76,8 @@ impl<'a> Matcher<'a> {
                 // "postfix/*" is kept as "postfix/".
                 let name = name.strip_suffix('*').unwrap_or(name).as_bytes();
                 let mask = slots.len() - 1;
-                let mut at = hash(name) & mask;
+                let hash = hash(name);
+                let mut at = hash as usize & mask;
                 loop {
                     let slot = slots.get_mut(at)?;
                     if slot.name.is_empty() {
@@ -76,7 +85,7 @@ impl<'a> Matcher<'a> {
                         if used * 2 > mask + 1 {
                             return None;
                         }
-                        slot.name = name;
+                        (slot.name, slot.hash) = (name, hash);
                     }
                     if slot.name == name {
                         slot.wanted |= bit;
@@ -95,15 +104,15 @@ impl<'a> Matcher<'a> {
     }
 
     #[inline]
-    fn wanted(&self, name: &[u8]) -> u32 {
+    fn wanted(&self, name: &[u8], hash: u32) -> u32 {
         let mask = self.slots.len().wrapping_sub(1);
-        let mut at = hash(name) & mask;
+        let mut at = hash as usize & mask;
         // Half of the slots are empty, so this ends.
         while let Some(slot) = self.slots.get(at) {
             if slot.name.is_empty() {
                 return 0;
             }
-            if slot.name == name {
+            if slot.hash == hash && slot.name == name {
                 return slot.wanted;
             }
             at = (at + 1) & mask;
@@ -118,18 +127,22 @@ impl<'a> Matcher<'a> {
             return self.raw;
         }
         let app = message.app;
-        if app.is_empty() {
-            // LuCI on some releases logs with an empty tag; only filters for any program can want that.
-            return self.any;
+        let (mut found, mut h) = (self.any, FNV_START);
+        for (at, &b) in app.iter().enumerate() {
+            let before = h;
+            h = fnv(h, b);
+            // One comparison for the bytes from `(` to `/`, which few names have.
+            if b.wrapping_sub(b'(') > b'/' - b'(' {
+                continue;
+            }
+            if b == b'(' {
+                found |= self.wanted(app.get(..at).unwrap_or(app), before);
+            } else if b == b'/' {
+                found |= self.wanted(app.get(..at + 1).unwrap_or(app), h);
+            }
         }
-        let mut found = self.any | self.wanted(app);
-        if let Some(at) = memchr(b'/', app) {
-            found |= self.wanted(app.get(..at + 1).unwrap_or(app));
-        }
-        if let Some(at) = memchr(b'(', app) {
-            found |= self.wanted(app.get(..at).unwrap_or(app));
-        }
-        found
+        // LuCI on some releases logs with an empty tag; only filters for any program can want that.
+        if app.is_empty() { found } else { found | self.wanted(app, h) }
     }
 
     /// Tries every filter that wants `message` and is in `among` (bit i: the i-th active filter), and tells each
@@ -142,7 +155,10 @@ impl<'a> Matcher<'a> {
         tally: &mut Tally,
         found: &mut impl FnMut(Hit<'t>),
     ) {
-        let mut left = self.candidates(message) & among;
+        // A line without a header names no program, so the filters that its source is for may be meant, whatever
+        // else they read.
+        let bound = message.form == Form::Raw && among != u32::MAX;
+        let mut left = if bound { among } else { self.candidates(message) & among };
         while left != 0 {
             let index = left.trailing_zeros() as usize;
             left &= left - 1;
@@ -166,17 +182,22 @@ fn one<'t>(
 ) -> Option<Hit<'t>> {
     let filter = &active.filter;
     let text = head(filter.kind, text);
-    let text = match filter.strip {
-        Some(entry) => match run(filter.code, filter.sets, entry, text, scratch) {
-            Outcome::Match(_, end) => text.get(end..).unwrap_or(&[]),
-            _ => text,
-        },
-        None => text,
+    let mut text = text;
+    if let Some(entry) = filter.strip
+        && text.first().is_some_and(|&b| filter.strip_starts.has(b))
+        && let Outcome::Match(_, end) = run(filter.code, filter.sets, entry, text, scratch)
+    {
+        text = text.get(end..).unwrap_or(&[]);
+    }
+    let marked = filter.starts.get(usize::from(*text.first()? % 32)).copied()?;
+    let start = match text.first_chunk::<4>() {
+        Some(chunk) => u32::from_le_bytes(*chunk),
+        None => text.iter().rev().fold(0, |n, &b| n << 8 | u32::from(b)),
     };
-    let mut start = [0u8; 4];
-    start.iter_mut().zip(text).for_each(|(slot, &b)| *slot = b);
-    let start = u32::from_le_bytes(start);
-    for rule in filter.rules {
+    // The last bit stands for itself and all rules behind it.
+    let behind = if marked >> 63 == 1 { 64..filter.rules.len() } else { 0..0 };
+    for at in bits(marked).chain(behind) {
+        let Some(rule) = filter.rules.get(at) else { break };
         if start & rule.mask != rule.key || rule.modes & active.mode == 0 {
             continue;
         }
@@ -211,6 +232,15 @@ fn one<'t>(
         }
     }
     None
+}
+
+/// The places of the bits that are set, the lowest first.
+fn bits(mut left: u64) -> impl Iterator<Item = usize> {
+    core::iter::from_fn(move || {
+        let at = left.trailing_zeros() as usize;
+        left &= left.checked_sub(1)?;
+        Some(at)
+    })
 }
 
 /// Takes off what `kind` says stands in front of every text.

@@ -153,12 +153,17 @@ struct Machine<'m, 't> {
     limit: u64,
 }
 
-/// Why an instruction did not lead on.
+/// Why an instruction did not lead on. Small, since every instruction returns one.
+#[derive(Clone, Copy)]
 enum Halt {
     /// This path fails.
     Back,
-    /// The whole run ends.
-    Stop(Outcome),
+    /// The program matches.
+    Match,
+    /// Out of steps.
+    Fuel,
+    /// Out of stack.
+    Stack,
 }
 
 type Step<T> = Result<T, Halt>;
@@ -167,14 +172,16 @@ impl Machine<'_, '_> {
     fn run(&mut self, start: u16) -> Outcome {
         let (mut pc, mut at) = (start, 0usize);
         loop {
-            match self.step(pc, at) {
+            let step = match self.step(pc, at) {
+                Err(Halt::Back) => self.back(),
+                step => step,
+            };
+            match step {
                 Ok((next, position)) => (pc, at) = (next, position),
-                Err(Halt::Stop(outcome)) => return outcome,
-                Err(Halt::Back) => match self.back() {
-                    Ok((next, position)) => (pc, at) = (next, position),
-                    Err(Halt::Stop(outcome)) => return outcome,
-                    Err(Halt::Back) => return Outcome::No,
-                },
+                Err(Halt::Back) => return Outcome::No,
+                Err(Halt::Match) => return Outcome::Match(self.captures, at),
+                Err(Halt::Fuel) => return Outcome::Fuel,
+                Err(Halt::Stack) => return Outcome::Stack,
             }
         }
     }
@@ -189,7 +196,7 @@ impl Machine<'_, '_> {
     #[cold]
     fn over(&mut self) -> Step<()> {
         if self.memo_on {
-            return Err(Halt::Stop(Outcome::Fuel));
+            return Err(Halt::Fuel);
         }
         let choices = usize::from(self.choices);
         let covers = choices * COVER;
@@ -206,7 +213,7 @@ impl Machine<'_, '_> {
             None => {
                 let fuel = 256 * self.stride as u64;
                 if self.limit >= fuel {
-                    return Err(Halt::Stop(Outcome::Fuel));
+                    return Err(Halt::Fuel);
                 }
                 self.limit = fuel;
             }
@@ -250,7 +257,7 @@ impl Machine<'_, '_> {
 
     #[inline]
     fn push(&mut self, what: Back, a: usize, b: usize) -> Step<()> {
-        let Some(slot) = self.stack.get_mut(self.depth) else { return Err(Halt::Stop(Outcome::Stack)) };
+        let Some(slot) = self.stack.get_mut(self.depth) else { return Err(Halt::Stack) };
         *slot = Frame { what, a: a as u32, b: b as u32 };
         self.depth += 1;
         Ok(())
@@ -268,7 +275,7 @@ impl Machine<'_, '_> {
         let Some((op, next)) = ops::decode(code, pc) else { return Err(Halt::Back) };
         match op {
             Op::Lit(bytes) => {
-                if self.rest(at).starts_with(bytes) {
+                if begins(self.rest(at), bytes) {
                     Ok((next, at + bytes.len()))
                 } else {
                     Err(Halt::Back)
@@ -330,7 +337,7 @@ impl Machine<'_, '_> {
                     Err(Halt::Back)
                 }
             }
-            Op::Match => Err(Halt::Stop(Outcome::Match(self.captures, at))),
+            Op::Match => Err(Halt::Match),
         }
     }
 
@@ -562,6 +569,19 @@ impl Machine<'_, '_> {
                 other => return other,
             }
         }
+    }
+}
+
+/// Whether `text` starts with `literal`. Most literals are short, and a call to compare them costs more than they do.
+#[inline]
+fn begins(text: &[u8], literal: &[u8]) -> bool {
+    let Some(head) = text.get(..literal.len()) else { return false };
+    match (head.first_chunk::<8>(), literal.first_chunk::<8>()) {
+        (Some(a), Some(b)) if literal.len() <= 16 => {
+            a == b && head.last_chunk::<8>() == literal.last_chunk::<8>()
+        }
+        (None, None) => head.iter().zip(literal).all(|(a, b)| a == b),
+        _ => head == literal,
     }
 }
 

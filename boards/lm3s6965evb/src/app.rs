@@ -43,7 +43,7 @@ impl<W: FnMut(u8)> App<W> {
     /// Takes the next bytes of the log stream.
     pub fn bytes(&mut self, bytes: &[u8]) {
         let Self { framer, frames, engine, rules, put } = self;
-        let input = Input { source: 0, jails: u32::MAX, clock: Clock::Replay(&CALENDAR) };
+        let input = Input { stream: 0, jails: u32::MAX, clock: Clock::Replay(&CALENDAR) };
         framer.push(bytes, frames, &mut |line| {
             engine.line(rules, line, &input, &mut Printer { rules, put });
         });
@@ -51,9 +51,9 @@ impl<W: FnMut(u8)> App<W> {
 
     /// The last line: what was counted. `overruns` are bytes that the UART lost.
     pub fn finish(&mut self, overruns: u32, stack: Stack) {
-        let (mut failures, mut gave_up) = (0, 0);
-        self.engine.counters(&mut |name, n| match name {
-            "sentences" => failures = n,
+        let (mut sentences, mut gave_up) = (0, 0);
+        self.engine.counters(&mut |_, name, n| match name {
+            "sentences" => sentences = n,
             "match_fuel" | "match_stack" => gave_up += n,
             _ => {}
         });
@@ -61,7 +61,7 @@ impl<W: FnMut(u8)> App<W> {
         object.text("event", b"end");
         object.number("lines", self.frames.lines.get());
         object.number("overlong", self.frames.overlong.get());
-        object.number("sentences", failures);
+        object.number("sentences", sentences);
         object.number("undecided", gave_up);
         object.number("overruns", u64::from(overruns));
         object.number("stack", u64::from(stack.used));

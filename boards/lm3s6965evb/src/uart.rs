@@ -74,23 +74,33 @@ pub fn init() {
     write(IM, IM_RX);
 }
 
+/// Moves what the FIFO holds into the queue, as far as there is room.
+///
+/// The interrupt is acknowledged first: a byte that comes during the work raises it again. Were it acknowledged last,
+/// that byte would wait in the FIFO with nothing to announce it.
+fn drain(received: &Received, bytes: &mut Deque<u8, QUEUE>) {
+    write(ICR, IM_RX);
+    while read(FR) & FR_RX_EMPTY == 0 {
+        if bytes.is_full() {
+            write(IM, 0);
+            return;
+        }
+        let data = read(DR);
+        if data & DR_OVERRUN != 0 {
+            received.overruns.set(received.overruns.get().saturating_add(1));
+        }
+        let _ = bytes.push_back(data as u8);
+    }
+    write(IM, IM_RX);
+}
+
 /// The interrupt: empties the FIFO into the queue.
 pub fn on_interrupt() {
     interrupt::free(|cs| {
         let received = RECEIVED.borrow(cs);
-        let Ok(mut bytes) = received.bytes.try_borrow_mut() else { return };
-        while read(FR) & FR_RX_EMPTY == 0 {
-            if bytes.is_full() {
-                write(IM, 0);
-                return;
-            }
-            let data = read(DR);
-            if data & DR_OVERRUN != 0 {
-                received.overruns.set(received.overruns.get().saturating_add(1));
-            }
-            let _ = bytes.push_back(data as u8);
+        if let Ok(mut bytes) = received.bytes.try_borrow_mut() {
+            drain(received, &mut bytes);
         }
-        write(ICR, IM_RX);
     });
 }
 
@@ -98,15 +108,17 @@ pub fn on_interrupt() {
 pub fn receive(into: &mut [u8]) -> usize {
     loop {
         let n = interrupt::free(|cs| {
-            let Ok(mut bytes) = RECEIVED.borrow(cs).bytes.try_borrow_mut() else { return 0 };
+            let received = RECEIVED.borrow(cs);
+            let Ok(mut bytes) = received.bytes.try_borrow_mut() else { return 0 };
             let mut n = 0;
             for slot in into.iter_mut() {
                 let Some(byte) = bytes.pop_front() else { break };
                 *slot = byte;
                 n += 1;
             }
-            write(IM, IM_RX);
-            if n == 0 {
+            // What a full queue left in the FIFO raises no interrupt of its own.
+            drain(received, &mut bytes);
+            if n == 0 && bytes.is_empty() {
                 // Interrupts are off: one that comes now still ends the wait, and runs when they are on again.
                 cortex_m::asm::wfi();
             }

@@ -4,7 +4,7 @@ use super::args::Options;
 use super::{Done, Failure, check};
 use crate::addr::{Addr, Prefix};
 use crate::control::Request;
-use crate::host::{client, clock};
+use crate::host::{client, clock, conf};
 use crate::time::parse_duration;
 use std::format;
 use std::path::PathBuf;
@@ -79,7 +79,11 @@ pub(super) fn run(command: &str, options: &Options) -> Done {
         None => {
             let read = check::read(options.config.as_deref());
             let (settings, _) = read.map_err(Failure::Error)?;
-            PathBuf::from(settings.global.control.as_str())
+            let usual = PathBuf::from(settings.global.control.as_str());
+            match conf::own_control(&settings).filter(|own| !usual.exists() && own.exists()) {
+                Some(own) => own,
+                None => usual,
+            }
         }
     };
     let now = clock::wall().div_euclid(1000);

@@ -2,6 +2,7 @@
 
 use super::lines::Lines;
 use super::{Cx, Error, LineMeta, StreamKey};
+use crate::frame::Framing;
 use crate::host::poll::{Interest, Poller, Token};
 use crate::host::sys::{Errno, file};
 use std::os::fd::{AsFd, OwnedFd};
@@ -18,18 +19,23 @@ pub(super) struct Stdin {
 }
 
 impl Stdin {
-    pub(super) fn open(poller: &Poller, token: Token) -> Result<Self, Error> {
+    pub(super) fn open(poller: &Poller, token: Token, framing: Framing) -> Result<Self, Error> {
         let fd = std::io::stdin().as_fd().try_clone_to_owned().map_err(|e| Error::Stdin(e.into()))?;
-        Self::over(poller, token, fd)
+        Self::over(poller, token, fd, framing)
     }
 
-    pub(super) fn over(poller: &Poller, token: Token, fd: OwnedFd) -> Result<Self, Error> {
+    pub(super) fn over(
+        poller: &Poller,
+        token: Token,
+        fd: OwnedFd,
+        framing: Framing,
+    ) -> Result<Self, Error> {
         let always = match poller.add(&fd, token, Interest::Read) {
             Ok(()) => false,
             Err(Errno::PERM) => true,
             Err(e) => return Err(Error::Stdin(e)),
         };
-        Ok(Self { fd, lines: Lines::text(), always, ended: false })
+        Ok(Self { fd, lines: Lines::stream(framing), always, ended: false })
     }
 
     pub(super) const fn pending(&self) -> bool {

@@ -68,7 +68,7 @@ fn through_every_filter(text: &[u8]) {
         message.form = syslog::Form::Bsd;
         message.app = app;
         let before = scratch.steps;
-        index.each(&message, &mut scratch, &mut tally, &mut |hit| {
+        index.each(&message, u32::MAX, &mut scratch, &mut tally, &mut |hit| {
             assert!(hit.user.is_none_or(|user| user.len() <= text.len()));
         });
         let work = scratch.steps - before;
