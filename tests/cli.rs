@@ -208,6 +208,7 @@ fn replay_goes_on_over_files_and_years() {
     let new = folder.file("new", fail("2026-01-01T00:00:01Z").repeat(2));
     let bans = edgeban(&["replay", "--json", &old, &new]).exits(0).json();
     assert_eq!((bans.len(), number(&bans[0], "time")), (1, 1_767_225_601));
+    assert_eq!(keys(&bans[0]), ["time", "event", "ip", "jail", "seconds", "lines", "file"]);
     // The same without years: the file was last written to in November 2026, so December is of 2025.
     let year = folder.file("year", fail("Dec 31 23:59:58").repeat(3) + &fail("Jan  1 00:00:01").repeat(2));
     let bans = edgeban(&["replay", "--json", &year]).exits(0).json();
