@@ -208,6 +208,7 @@ fn replay_goes_on_over_files_and_years() {
     let new = folder.file("new", fail("2026-01-01T00:00:01Z").repeat(2));
     let bans = edgeban(&["replay", "--json", &old, &new]).exits(0).json();
     assert_eq!((bans.len(), number(&bans[0], "time")), (1, 1_767_225_601));
+    assert_eq!(keys(&bans[0]), ["time", "event", "ip", "jail", "seconds", "lines", "file"]);
     // The same without years: the file was last written to in November 2026, so December is of 2025.
     let year = folder.file("year", fail("Dec 31 23:59:58").repeat(3) + &fail("Jan  1 00:00:01").repeat(2));
     let bans = edgeban(&["replay", "--json", &year]).exits(0).json();
@@ -234,7 +235,7 @@ fn bad_input_is_neither_a_panic_nor_a_ban() {
         seed ^= seed << 5;
         seed as u8
     };
-    let noise: Vec<u8> = (0..200_000).map(|_| random()).collect();
+    let noise: Vec<u8> = (0..70_000).map(|_| random()).collect();
     let nul: Vec<u8> = LOG.bytes().flat_map(|b| [b, 0]).collect();
     let mut invalid = LOG.replace("203.0.113.9", "203.0.113.9\u{0}").into_bytes();
     invalid.iter_mut().for_each(|b| *b = if *b == 0 { 0xff } else { *b });
@@ -246,9 +247,9 @@ fn bad_input_is_neither_a_panic_nor_a_ban() {
         ("noise", noise.as_slice()),
         ("nul", &nul),
         ("invalid", &invalid),
-        ("long", long.repeat(9).as_bytes()),
+        ("long", long.repeat(3).as_bytes()),
         ("zeros", &[0; 70_000]),
-        ("newlines", &[b'\n'; 70_000]),
+        ("newlines", &[b'\n'; 5_000]),
         ("high", &[0xff; 70_000]),
     ] {
         let path = folder.file(name, bytes);

@@ -10,6 +10,7 @@ use crate::control::reply::{self, BanView, JailView, PeerView, StatusView, Table
 use crate::control::{Refusal, Request};
 use crate::engine::{MANUAL, RESTORED, Refused};
 use crate::time::Instant;
+use core::sync::atomic::{AtomicU32, Ordering};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::format;
 use std::io::{IsTerminal, Write};
@@ -19,8 +20,18 @@ use std::vec::Vec;
 /// Bans a reply piece looks at before it lets others be served.
 const LISTED: usize = 256;
 
+/// Lines that stderr had no room for.
+static LOST: AtomicU32 = AtomicU32::new(0);
+
 struct Stderr {
     plain: bool,
+}
+
+/// Whether stderr takes a line now. A pipe that says so has room for a page, and our lines are shorter.
+fn writable() -> bool {
+    let mut fd = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: poll(2) writes to the one entry that it is given, and with no timeout does not wait.
+    unsafe { libc::poll(&mut fd, 1, 0) != 0 }
 }
 
 impl Log for Stderr {
@@ -37,8 +48,17 @@ impl Log for Stderr {
             Level::Debug | Level::Trace => ("<7>", ""),
         };
         let lead = if self.plain { name } else { priority };
-        // One write a line, so that lines of several processes do not mix. Where nobody reads, nobody misses it.
-        let line = format!("{lead}{}\n", record.args());
+        // One write a line, so that lines of several processes do not mix. Where nobody reads, nobody misses it:
+        // a reader that stalls must not stall the daemon.
+        if !writable() {
+            LOST.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let mut line = match LOST.swap(0, Ordering::Relaxed) {
+            0 => String::new(),
+            lost => format!("{lead}{lost} lines of this log were lost, since nobody read them\n"),
+        };
+        line.push_str(&format!("{lead}{}\n", record.args()));
         let _ = std::io::stderr().write_all(line.as_bytes());
     }
 

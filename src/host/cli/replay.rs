@@ -204,14 +204,15 @@ impl Report<'_> {
         w.key("seconds").option(seconds, |w, s| {
             w.u64(s);
         });
-        if let Some(file) = &self.file {
-            w.key("file").str(file.as_bytes());
-        }
         w.key("lines").array();
         for line in lines {
             w.u64(*line);
         }
-        w.end_array().end_object().newline();
+        w.end_array();
+        if let Some(file) = &self.file {
+            w.key("file").str(file.as_bytes());
+        }
+        w.end_object().newline();
     }
 }
 
