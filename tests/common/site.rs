@@ -183,6 +183,7 @@ fn private_system(folder: &Folder) {
         ln -s pts/ptmx ptmx
         cd /
         mount --rbind {folder}/dev /dev
+        umount -l {folder}/dev
         mount -t tmpfs -o mode=755 run /run
         mkdir /run/sshd"
     ));
