@@ -4,6 +4,7 @@ use super::clock;
 use super::daemon::{Core, Firewalling};
 use super::server::{self, Answer, CHUNK};
 use super::source::{Spec, State};
+use super::sys::stdio::{Stdio, say};
 use crate::blocklist::{Ban, Cursor};
 use crate::config::LogLevel;
 use crate::control::reply::{self, BanView, JailView, PeerView, StatusView, TableView};
@@ -12,7 +13,6 @@ use crate::engine::{MANUAL, Refused};
 use crate::time::Instant;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::format;
-use std::io::{IsTerminal, Write};
 use std::string::{String, ToString};
 use std::vec::Vec;
 
@@ -37,9 +37,7 @@ impl Log for Stderr {
             Level::Debug | Level::Trace => ("<7>", ""),
         };
         let lead = if self.plain { name } else { priority };
-        // One write a line, so that lines of several processes do not mix. Where nobody reads, nobody misses it.
-        let line = format!("{lead}{}\n", record.args());
-        let _ = std::io::stderr().write_all(line.as_bytes());
+        say(format_args!("{lead}{}", record.args()));
     }
 
     fn flush(&self) {}
@@ -58,8 +56,7 @@ pub(super) fn level(level: LogLevel) -> LevelFilter {
 
 /// Sends the log of this process to stderr: plain on a terminal, else with `<n>` in front.
 pub(super) fn log_to_stderr(wanted: LogLevel) {
-    let logger =
-        std::boxed::Box::leak(std::boxed::Box::new(Stderr { plain: std::io::stderr().is_terminal() }));
+    let logger = std::boxed::Box::leak(std::boxed::Box::new(Stderr { plain: Stdio::ERR.is_terminal() }));
     if log::set_logger(logger).is_ok() {
         log::set_max_level(level(wanted));
     }

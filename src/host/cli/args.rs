@@ -1,5 +1,6 @@
 //! Words to commands.
 
+use super::output::Out;
 use super::{Done, Failure, check, client, filters, replay, run, test};
 use lexopt::prelude::*;
 use std::format;
@@ -38,6 +39,14 @@ Common options:
 Exit codes: 0 fine, 1 ran but found an error in the input or was refused, 2 usage.
 See edgeban(8) and edgeban.conf(5).
 ";
+
+const VERSION: &str = concat!("edgeban ", env!("CARGO_PKG_VERSION"), "\n");
+
+fn print(text: &str) -> Done {
+    let mut out = Out::new();
+    out.bytes(text.as_bytes());
+    out.done()
+}
 
 /// The options that any command may have.
 #[derive(Default)]
@@ -102,18 +111,15 @@ pub(super) fn dispatch() -> Done {
     while let Some(arg) = parser.next().map_err(usage)? {
         let name = match arg {
             Short('h') | Long("help") => {
-                std::print!("{HELP}");
-                return Ok(());
+                return print(HELP);
             }
             Short('V') | Long("version") => {
-                std::println!("edgeban {}", env!("CARGO_PKG_VERSION"));
-                return Ok(());
+                return print(VERSION);
             }
             Value(word) if command.is_none() => {
                 let word = word.to_string_lossy();
                 if word == "help" {
-                    std::print!("{HELP}");
-                    return Ok(());
+                    return print(HELP);
                 }
                 let known = COMMANDS.iter().find(|(name, _)| *name == word);
                 command = Some(*known.ok_or_else(|| Failure::Usage(format!("unknown command '{word}'")))?);
@@ -165,10 +171,7 @@ pub(super) fn dispatch() -> Done {
         "filters" => filters::run(&options),
         "test" => test::run(&options),
         "replay" => replay::run(&options),
-        "version" => {
-            std::println!("edgeban {}", env!("CARGO_PKG_VERSION"));
-            Ok(())
-        }
+        "version" => print(VERSION),
         _ => client::run(command, &options),
     }
 }

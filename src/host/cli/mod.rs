@@ -13,6 +13,7 @@ mod replay;
 mod run;
 mod test;
 
+use super::sys::stdio::say;
 use std::process::ExitCode;
 
 /// How a command failed.
@@ -33,12 +34,12 @@ pub fn main() -> ExitCode {
     match args::dispatch() {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(why)) => {
-            std::eprintln!("edgeban: {why}\nTry 'edgeban --help'.");
+            say(format_args!("edgeban: {why}\nTry 'edgeban --help'."));
             ExitCode::from(2)
         }
         Err(Failure::Found) => ExitCode::from(1),
         Err(Failure::Error(why)) => {
-            std::eprintln!("edgeban: {why}");
+            say(format_args!("edgeban: {why}"));
             ExitCode::from(1)
         }
     }

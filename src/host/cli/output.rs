@@ -1,15 +1,16 @@
 //! Standard output, and the sums that `test` and `replay` end with.
 
 use super::{Done, Failure};
+use crate::host::sys::stdio::Stdio;
 use std::format;
-use std::io::{self, BufWriter, Stdout, Write};
+use std::io::{self, BufWriter, Write};
 
 /// Standard output behind a buffer. A reader that went away ends the program quietly, as `head` expects.
-pub(super) struct Out(BufWriter<Stdout>);
+pub(super) struct Out(BufWriter<Stdio>);
 
 impl Out {
     pub(super) fn new() -> Self {
-        Self(BufWriter::with_capacity(1 << 16, io::stdout()))
+        Self(BufWriter::with_capacity(1 << 16, Stdio::OUT))
     }
 
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
