@@ -36,6 +36,9 @@ pub struct Jail<'a> {
     pub allow: Allow<'a>,
 }
 
+/// The jail of bans that an earlier run of the program left in the firewall, which does not say whose they were.
+pub const RESTORED: JailId = JailId::MAX - 1;
+
 /// What a configuration says.
 pub struct Rules<'a> {
     /// The filters; the n-th belongs to the n-th jail.
@@ -47,9 +50,13 @@ pub struct Rules<'a> {
 }
 
 impl<'a> Rules<'a> {
-    /// The name of a jail; `manual` for [`MANUAL`].
+    /// The name of a jail; `manual` for [`MANUAL`], `restored` for [`RESTORED`].
     pub fn name(&self, jail: JailId) -> &'a str {
-        if jail == MANUAL { "manual" } else { self.jails.get(usize::from(jail)).map_or("", |j| j.name) }
+        match jail {
+            MANUAL => "manual",
+            RESTORED => "restored",
+            _ => self.jails.get(usize::from(jail)).map_or("", |j| j.name),
+        }
     }
 
     /// The enabled jail of this name.
@@ -290,7 +297,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// One more failure of `ip` in `jail`, as if a line had said so.
+    /// One more failure of `ip` in `jail`, as if a line had said so; refused where it will never count.
     pub fn attempt(
         &mut self,
         rules: &Rules<'_>,
@@ -299,11 +306,12 @@ impl<'a> Engine<'a> {
         now: Instant,
         watch: &mut dyn Watcher,
     ) -> Result<(), Refused> {
-        if !rules.jails.get(usize::from(jail)).is_some_and(|jail| jail.enabled) {
-            return Err(Refused::NoJail);
-        }
-        self.court(rules, watch).failure(jail, &Failure { ip, user: None, attempts: 1 }, now, now);
-        Ok(())
+        let found =
+            rules.jails.get(usize::from(jail)).filter(|jail| jail.enabled).ok_or(Refused::NoJail)?;
+        let mut court = self.court(rules, watch);
+        let ignored = matches!(court.target(found, ip), Judged::Ignored(_));
+        court.failure(jail, &Failure { ip, user: None, attempts: 1 }, now, now);
+        if ignored { Err(Refused::Allowed) } else { Ok(()) }
     }
 
     /// A ban that a person ordered, from `now` until `until`.
@@ -325,6 +333,31 @@ impl<'a> Engine<'a> {
             return Err(Refused::Allowed);
         }
         let ban = Ban { target, jail, scope, manual: true, before, since: now, until };
+        let inserted = self.parts.blocklist.insert(ban, now);
+        inserted.changes().for_each(|change| watch.change(change));
+        match inserted {
+            Inserted::Full => Err(Refused::Full),
+            Inserted::Over => Err(Refused::Over),
+            _ => Ok(()),
+        }
+    }
+
+    /// A ban of an earlier run that is still to hold, in the jail [`RESTORED`]. It is evicted as other bans are, and
+    /// refused where it is not permitted any more.
+    pub fn restore(
+        &mut self,
+        rules: &Rules<'_>,
+        target: Prefix,
+        scope: Scope,
+        span: (Instant, Instant),
+        now: Instant,
+        watch: &mut impl Watcher,
+    ) -> Result<(), Refused> {
+        if rules.allow.permits(target).is_err() {
+            return Err(Refused::Allowed);
+        }
+        let (since, until) = span;
+        let ban = Ban { target, jail: RESTORED, scope, manual: false, before: 0, since, until };
         let inserted = self.parts.blocklist.insert(ban, now);
         inserted.changes().for_each(|change| watch.change(change));
         match inserted {

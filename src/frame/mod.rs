@@ -55,12 +55,23 @@ enum State {
         ends: Ends,
         dropping: bool,
     },
-    /// Octet counts; with `guess` it is still open whether they are.
+    /// Octet counts, or perhaps not.
     Octets {
         octets: Octets,
-        guess: bool,
+        guess: Guess,
     },
     Datagram,
+}
+
+/// Whether it is still open that a stream has octet counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Guess {
+    /// It has.
+    Settled,
+    /// The digits so far are held: they may be the start of a line.
+    Open,
+    /// Open too, but as the start of a line the digits alone are beyond the limit.
+    Overlong,
 }
 
 #[derive(Clone, Copy)]
@@ -102,8 +113,8 @@ impl<'a> Framer<'a> {
             Framing::Lf => lines(Ends::Lf),
             Framing::Newline => lines(Ends::LfNul),
             Framing::Nul => lines(Ends::Nul),
-            Framing::OctetCounted => State::Octets { octets: Octets::new(), guess: false },
-            Framing::Auto => State::Octets { octets: Octets::new(), guess: true },
+            Framing::OctetCounted => State::Octets { octets: Octets::new(), guess: Guess::Settled },
+            Framing::Auto => State::Octets { octets: Octets::new(), guess: Guess::Open },
             Framing::Datagram => State::Datagram,
         }
     }
@@ -177,7 +188,7 @@ impl<'a> Framer<'a> {
     fn push_octets(
         &mut self,
         mut octets: Octets,
-        mut guess: bool,
+        mut guess: Guess,
         mut rest: &[u8],
         tally: &mut Tally,
         f: &mut impl FnMut(&[u8]),
@@ -187,26 +198,30 @@ impl<'a> Framer<'a> {
                 Step::Counting(used) => {
                     // Until the guess is settled the digits may be the start of a line.
                     let digits = rest.get(..used).unwrap_or(&[]).trim_ascii_start();
-                    if guess && !self.hold(digits) {
-                        guess = false;
+                    if guess == Guess::Open && !self.hold(digits) {
+                        guess = Guess::Overlong;
                     }
                     rest = rest.get(used..).unwrap_or(&[]);
                 }
                 Step::Counted { used, fits } => {
-                    (guess, self.len) = (false, 0);
+                    (guess, self.len) = (Guess::Settled, 0);
                     if !fits {
                         tally.overlong.bump();
                     }
                     rest = rest.get(used..).unwrap_or(&[]);
                 }
-                Step::Garbage if guess => {
-                    return self.push_lines(Ends::LfNul, false, rest, tally, f);
-                }
-                Step::Garbage => {
-                    tally.broken.bump();
-                    self.len = 0;
-                    rest = &[];
-                }
+                Step::Garbage => match guess {
+                    Guess::Settled => {
+                        tally.broken.bump();
+                        self.len = 0;
+                        rest = &[];
+                    }
+                    Guess::Open => return self.push_lines(Ends::LfNul, false, rest, tally, f),
+                    Guess::Overlong => {
+                        tally.overlong.bump();
+                        return self.push_lines(Ends::LfNul, true, rest, tally, f);
+                    }
+                },
                 Step::Body { used, whole } => {
                     let (body, tail) = rest.split_at_checked(used).unwrap_or((rest, &[]));
                     if whole && self.len == 0 {
@@ -267,7 +282,7 @@ impl<'a> Framer<'a> {
     /// The stream ended: drops and counts an unfinished line. The framer is then at the start of a new stream.
     pub fn close(&mut self, tally: &mut Tally) {
         let unfinished = match self.state {
-            State::Octets { octets, guess: false } => octets.is_inside(),
+            State::Octets { octets, guess: Guess::Settled | Guess::Overlong } => octets.is_inside(),
             _ => self.len > 0,
         };
         if unfinished {
@@ -282,7 +297,7 @@ impl<'a> Framer<'a> {
     pub fn finish(&mut self, tally: &mut Tally, f: &mut impl FnMut(&[u8])) {
         let ends = match self.state {
             State::Lines { ends, .. } => Some(ends),
-            State::Octets { guess: true, .. } => Some(Ends::LfNul),
+            State::Octets { guess: Guess::Open, .. } => Some(Ends::LfNul),
             _ => None,
         };
         if let Some(ends) = ends {

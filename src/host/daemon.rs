@@ -5,16 +5,16 @@
 //! blocklist, at once and then ever more seldom; a reload builds everything new before anything old goes.
 
 use super::cli::check;
-use super::load::{LISTED_ONLY, Loaded};
+use super::load::Loaded;
 use super::nft::{NftError, NftSink};
 use super::poll::{Interest, Poller, Token};
 use super::server::Server;
 use super::source::{Sources, Spec};
 use super::sys::signal::{Signal, SignalFd};
-use super::{clock, conf, memory, own};
+use super::{clock, conf, memory, own, takeover};
 use crate::action::nftables::Op;
 use crate::addr::Prefix;
-use crate::blocklist::{Change, Cursor, Reason};
+use crate::blocklist::{Change, Cursor, LISTED_ONLY, Reason};
 use crate::config::{self, Firewall, Settings, SourceKind};
 use crate::engine::{Clock, Engine, Input, Rules, Watcher};
 use crate::frame::Framing;
@@ -151,6 +151,9 @@ impl Daemon {
             stop: false,
         };
         core.watch_firewall();
+        if let Firewalling::On { sink, .. } = &mut core.firewall {
+            takeover::take_over(&mut core.engine, &core.loaded, sink, now);
+        }
         core.apply_sources(now);
         core.heal(now);
         Ok(Self { core, server, signals })
@@ -161,6 +164,7 @@ impl Daemon {
     /// # Errors
     /// The event loop failed.
     pub(super) fn run(&mut self) -> Result<(), String> {
+        memory::trim();
         super::report::ready();
         while !self.core.stop {
             self.turn().map_err(|e| format!("event loop: {e}"))?;

@@ -49,6 +49,28 @@ fn mapped<T: Zeroed>(n: usize) -> &'static mut [T] {
     unsafe { core::slice::from_raw_parts_mut(at.cast(), n) }
 }
 
+/// Gives back to the kernel what only the start needed: freed memory, and this program's pages, which come back
+/// one by one as they are used. Most of the program is commands and reading the configuration.
+pub(super) fn trim() {
+    unsafe extern "C" {
+        // Where the linker began and ended the constants and the code; neither is ever read as a value.
+        static __executable_start: u8;
+        static etext: u8;
+    }
+    // SAFETY: malloc_trim takes any number.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
+    let (from, to) = (&raw const __executable_start, &raw const etext);
+    // SAFETY: sysconf takes any number.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+    let Some(len) = to.addr().checked_sub(from.addr()).map(|len| len / page * page) else { return };
+    // SAFETY: only unwritten pages of a file lie between the two, the first of them at a page's start: whoever
+    // touches one next reads the same bytes from the file.
+    unsafe { libc::madvise(from.cast_mut().cast(), len, libc::MADV_DONTNEED) };
+}
+
 /// The matcher's memory.
 pub(super) struct Matching {
     stack: Vec<Frame>,
@@ -89,7 +111,7 @@ impl SessionMemory {
 
 /// An engine whose tables live as long as the process. `maxretry` is the greatest that any jail may ever have,
 /// `streams` how many sources there can be.
-pub(super) fn engine(settings: &Settings, maxretry: u16, streams: usize, key: [u64; 3]) -> Engine<'static> {
+pub fn engine(settings: &Settings, maxretry: u16, streams: usize, key: [u64; 3]) -> Engine<'static> {
     let global = &settings.global;
     let [a, b, c] = key;
     let mut wide = [0; 16];

@@ -9,7 +9,7 @@ use crate::blocklist::{Ban, Cursor};
 use crate::config::LogLevel;
 use crate::control::reply::{self, BanView, JailView, PeerView, StatusView, TableView};
 use crate::control::{Refusal, Request};
-use crate::engine::{MANUAL, Refused};
+use crate::engine::{MANUAL, RESTORED, Refused};
 use crate::time::Instant;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::format;
@@ -251,15 +251,17 @@ impl StatusView for Core {
                 total: totals.bans.get(),
             });
         }
-        if let Some(&count) = banned.get(usize::from(MANUAL)).filter(|n| **n > 0) {
-            f(JailView {
-                name: "manual",
-                filter: "",
-                enabled: true,
-                failures: 0,
-                banned: count,
-                total: count,
-            });
+        for id in [RESTORED, MANUAL] {
+            if let Some(&count) = banned.get(usize::from(id)).filter(|n| **n > 0) {
+                f(JailView {
+                    name: rules.name(id),
+                    filter: "",
+                    enabled: true,
+                    failures: 0,
+                    banned: count,
+                    total: count,
+                });
+            }
         }
     }
 

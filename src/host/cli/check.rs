@@ -1,12 +1,11 @@
 //! `edgeban check`, and the configuration as every command finds it.
 
 use super::args::Options;
-use super::output::Out;
+use super::output::{print, say};
 use super::{Done, Failure};
 use crate::config::{Known, Settings};
 use crate::host::conf;
 use crate::host::load::Loaded;
-use crate::host::sys::stdio::say;
 use crate::rules;
 use std::boxed::Box;
 use std::format;
@@ -57,7 +56,5 @@ pub(super) fn run(options: &Options) -> Done {
     let (loaded, path) = loaded(options.config.as_deref())?;
     let jails = loaded.rules().jails.iter().filter(|jail| jail.enabled).count();
     let sources = loaded.settings.sources.iter().filter(|source| source.enabled).count();
-    let mut out = Out::new();
-    out.line(format_args!("{}: fine, {jails} jails, {sources} sources", called(path.as_deref())));
-    out.done()
+    print(format_args!("{}: fine, {jails} jails, {sources} sources", called(path.as_deref())))
 }

@@ -31,9 +31,13 @@ pub(super) fn run(command: &str, options: &Options) -> Done {
         "ban" => {
             let span = match &options.time {
                 None => None,
-                Some(text) => Some(parse_duration(text.as_bytes()).ok_or_else(|| {
-                    Failure::Usage(format!("'--for {text}': a duration is 90, 10m, 1h30m, 1w or permanent"))
-                })?),
+                Some(text) => {
+                    Some(parse_duration(text.as_bytes()).filter(|d| d.secs() > 0).ok_or_else(|| {
+                        Failure::Usage(format!(
+                            "'--for {text}': a duration is 90, 10m, 1h30m, 1w or permanent"
+                        ))
+                    })?)
+                }
             };
             let target = target(&options.one("an address")?)?;
             Request::Ban { target, jail: options.jail.as_deref(), span }
@@ -61,6 +65,16 @@ pub(super) fn run(command: &str, options: &Options) -> Done {
             if other == "bans" { Request::Bans } else { Request::Reload }
         }
     };
+    // The protocol has no words for other names, and no jail has one.
+    let odd = |name: &&str| name.bytes().any(|b| !b.is_ascii_alphanumeric() && b != b'_' && b != b'-');
+    let jail = match request {
+        Request::Status { jail } | Request::Ban { jail, .. } => jail,
+        Request::Attempt { jail, .. } => Some(jail),
+        _ => None,
+    };
+    if let Some(name) = jail.filter(|name| name.is_empty() || name.len() > 31 || odd(name)) {
+        return Err(Failure::Error(format!("no such jail: {name}")));
+    }
     let socket = match &options.socket {
         Some(path) => path.clone(),
         None => {

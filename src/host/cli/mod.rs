@@ -13,7 +13,6 @@ mod replay;
 mod run;
 mod test;
 
-use super::sys::stdio::say;
 use std::process::ExitCode;
 
 /// How a command failed.
@@ -34,12 +33,12 @@ pub fn main() -> ExitCode {
     match args::dispatch() {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(why)) => {
-            say(format_args!("edgeban: {why}\nTry 'edgeban --help'."));
+            output::say(format_args!("edgeban: {why}\nTry 'edgeban --help'."));
             ExitCode::from(2)
         }
         Err(Failure::Found) => ExitCode::from(1),
         Err(Failure::Error(why)) => {
-            say(format_args!("edgeban: {why}"));
+            output::say(format_args!("edgeban: {why}"));
             ExitCode::from(1)
         }
     }

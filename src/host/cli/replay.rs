@@ -2,13 +2,13 @@
 
 use super::args::Options;
 use super::lines::Lines;
-use super::output::Out;
+use super::output::{Out, say};
 use super::{Done, Failure, check};
 use crate::addr::Prefix;
 use crate::blocklist::{Change, Reason};
 use crate::control::json::Writer;
 use crate::engine::{Clock, Engine, Input, Rules, Watcher};
-use crate::host::sys::stdio::{Stdio, say};
+use crate::host::sys::stdio::Stdio;
 use crate::host::{clock, memory};
 use crate::jail::{JailId, Sentence};
 use crate::session::Failure as Failed;
@@ -47,28 +47,48 @@ pub(super) fn run(options: &Options) -> Done {
         latest: Instant::ZERO,
         lines: HashMap::new(),
         cause: Vec::new(),
+        by: None,
         bans: 0,
     };
+    // Said before the hours that the others may take; only asked, since a pipe cannot be opened twice.
     for path in &options.words {
+        std::fs::metadata(path).map_err(|e| Failure::Error(format!("{}: {e}", path.display())))?;
+    }
+    for (stream, path) in options.words.iter().enumerate() {
         watch.file = (options.words.len() > 1).then(|| path.display().to_string());
-        file(path, max_line, &mut engine, &mut watch)?;
+        file(path, stream as u32, max_line, &mut engine, &mut watch)?;
     }
     let Report { mut out, bans, .. } = watch;
     if !options.json {
         let mut counts = Vec::new();
-        engine.counters(&mut |_, name, n| counts.push((name, n)));
-        let shown = ["lines", "hits", "failures", "already_banned", "allowed", "late"];
-        let counts: Vec<String> = counts
-            .iter()
-            .filter(|(name, n)| shown.contains(name) && *n > 0)
-            .map(|(name, n)| format!("{n} {}", name.replace('_', " ")))
-            .collect();
+        engine.counters(&mut |stage, name, n| {
+            // The stages count some things under one name: what is shown is the engine's own, and its `hits`
+            // are lines that a rule read, not failures.
+            let shown = match (stage, name) {
+                ("engine", "lines") => Some("lines"),
+                ("engine", "hits") => Some("matched"),
+                ("engine", "failures") => Some("failures"),
+                ("engine", "already_banned") => Some("of addresses banned already"),
+                ("engine", "allowed") => Some("of addresses that are never banned"),
+                ("jail", "late") => Some("too late to count"),
+                _ => None,
+            };
+            if let Some(words) = shown.filter(|_| n > 0) {
+                counts.push(format!("{n} {words}"));
+            }
+        });
         out.line(format_args!("{bans} bans; {}", counts.join(", ")));
     }
     out.done()
 }
 
-fn file(path: &Path, max_line: usize, engine: &mut Engine<'_>, watch: &mut Report<'_>) -> Done {
+fn file(
+    path: &Path,
+    stream: u32,
+    max_line: usize,
+    engine: &mut Engine<'_>,
+    watch: &mut Report<'_>,
+) -> Done {
     let fail = |e: std::io::Error| Failure::Error(format!("{}: {e}", path.display()));
     let input = std::fs::File::open(path).map_err(fail)?;
     let meta = input.metadata().map_err(fail)?;
@@ -77,7 +97,7 @@ fn file(path: &Path, max_line: usize, engine: &mut Engine<'_>, watch: &mut Repor
     let zone = clock::Local::new();
     let rule = |civil: &_| zone.east(civil);
     let calendar = Calendar::new(written.map_or_else(clock::wall, |t| t.as_millis() as i64), &rule);
-    let input_of_line = Input { stream: 0, jails: u32::MAX, clock: Clock::Replay(&calendar) };
+    let input_of_line = Input { stream, jails: u32::MAX, clock: Clock::Replay(&calendar) };
     let mut lines = Lines::new(input, max_line);
     let mut progress = Progress::new(meta.len());
     let rules = watch.rules;
@@ -136,6 +156,8 @@ struct Report<'r> {
     lines: HashMap<(JailId, Prefix), Trail>,
     /// Lines of the sentence whose change follows.
     cause: Vec<u64>,
+    /// Its jail: a ban that a second jail renews keeps the first one's name.
+    by: Option<JailId>,
     bans: u64,
 }
 
@@ -212,6 +234,7 @@ impl Watcher for Report<'_> {
     }
 
     fn sentence(&mut self, sentence: &Sentence) {
+        self.by = Some(sentence.jail);
         let oldest = sentence.since - self.findtime(sentence.jail);
         let trail = self.lines.remove(&(sentence.jail, sentence.target)).unwrap_or_default();
         self.cause = trail.into_iter().filter(|(_, at)| *at >= oldest).map(|(line, _)| line).collect();
@@ -231,7 +254,8 @@ impl Watcher for Report<'_> {
                 let now = self.latest.max(ban.since);
                 let length =
                     if ban.until == Instant::NEVER { Duration::FOREVER } else { ban.until.since(now) };
-                self.event("ban", now, ban.target, ban.jail, length, &cause);
+                let jail = self.by.take().unwrap_or(ban.jail);
+                self.event("ban", now, ban.target, jail, length, &cause);
             }
             Change::Removed(ban, reason) => {
                 let at = if reason == Reason::Expired { ban.until } else { self.latest };

@@ -2,13 +2,13 @@
 
 use super::args::Options;
 use super::lines::Lines;
-use super::output::Out;
+use super::output::{Out, say};
 use super::{Done, Failure};
 use crate::addr::Addr;
 use crate::control::json::Writer;
 use crate::filter::Filter;
 use crate::host::arena::Arena;
-use crate::host::sys::stdio::{Stdio, say};
+use crate::host::sys::stdio::Stdio;
 use crate::host::{clock, load, memory};
 use crate::matcher::{Active, AppSlot, Hit, Matcher, Source, Tally, Verdict};
 use crate::rules;
@@ -67,13 +67,14 @@ pub(super) fn run(options: &Options) -> Done {
             std::boxed::Box::new(open.map_err(|e| Failure::Error(format!("{}: {e}", path.display())))?)
         }
     };
+    let name = path.map_or("standard input".to_string(), |path| path.display().to_string());
     let mut lines = Lines::new(input, MAX_LINE);
     let mut tester = Tester { matcher, among, json: options.json, out: Out::new(), counts: Vec::new() };
     let mut memory = memory::Matching::new(MAX_LINE);
     let mut session_memory = memory::SessionMemory::new(1024);
     let mut sessions = session_memory.lend([0; 16], Duration::from_secs(600));
     loop {
-        let next = lines.next().map_err(|e| Failure::Error(format!("input: {e}")))?;
+        let next = lines.next().map_err(|e| Failure::Error(format!("{name}: {e}")))?;
         let Some((number, line)) = next else { break };
         tester.line(number, line, &mut memory, &mut sessions);
     }
@@ -86,11 +87,9 @@ fn chosen(options: &Options, arena: &mut Arena) -> Result<Vec<Filter<'static>>, 
     if given.iter().filter(|g| **g).count() > 1 {
         return Err(Failure::Usage("--filter, --filter-file and --rule exclude each other".to_string()));
     }
-    let mut compile = |text: &str, place: &str| {
+    let mut compile = |text: &str, placed: &dyn Fn(&str) -> String| {
         load::compile_text(text, arena).map(|filter| vec![filter]).map_err(|errors| {
-            for error in errors {
-                say(format_args!("{place}:{error}"));
-            }
+            errors.iter().for_each(|error| say(format_args!("{}", placed(error))));
             Failure::Found
         })
     };
@@ -102,13 +101,20 @@ fn chosen(options: &Options, arena: &mut Arena) -> Result<Vec<Filter<'static>>, 
     if let Some(path) = &options.filter_file {
         let text = std::fs::read_to_string(path)
             .map_err(|e| Failure::Error(format!("{}: {e}", path.display())))?;
-        return compile(&text, &path.display().to_string());
+        return compile(&text, &|error| format!("{}:{error}", path.display()));
     }
     if let Some(rule) = &options.rule {
         let first = rule.split([' ', '@']).next().unwrap_or("");
         let verdict = if ["fail", "help", "gain", "ignore"].contains(&first) { "" } else { "fail " };
-        // The rule is the third line and its verdict may be ours: the column is the rule's own.
-        return compile(&format!("filter rule\napp *\n{verdict}{rule}\nkind raw"), "--rule");
+        // The rule is the third line there, and its verdict may be ours.
+        let placed = |error: &str| match error.strip_prefix("3:").and_then(|e| e.split_once(':')) {
+            Some((column, message)) => {
+                let column = column.parse().unwrap_or(0usize).saturating_sub(verdict.len()).max(1);
+                format!("--rule:1:{column}:{message}")
+            }
+            None => format!("--rule:{error}"),
+        };
+        return compile(&format!("filter rule\napp *\n{verdict}{rule}\nkind raw"), &placed);
     }
     Ok(rules::ALL.iter().map(|filter| **filter).collect())
 }
@@ -131,9 +137,6 @@ impl Tester<'_> {
         sessions: &mut crate::session::Sessions<'_>,
     ) {
         let Some(line) = line else { return self.report(number, "overlong", None, &[], b"") };
-        if line.is_empty() {
-            return;
-        }
         let Parsed::Message(message) = syslog::parse(line) else {
             return self.report(number, "none", None, &[], line);
         };
