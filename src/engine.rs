@@ -223,7 +223,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Takes one line, without its terminator.
-    pub fn line(&mut self, rules: &Rules<'_>, bytes: &[u8], input: &Input<'_>, watch: &mut impl Watcher) {
+    pub fn line(&mut self, rules: &Rules<'_>, bytes: &[u8], input: &Input<'_>, watch: &mut dyn Watcher) {
         self.tally.lines.bump();
         let message = match syslog::parse(bytes) {
             Parsed::Message(message) => message,
@@ -272,7 +272,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn repeated(&mut self, rules: &Rules<'_>, times: u32, input: &Input<'_>, watch: &mut impl Watcher) {
+    fn repeated(&mut self, rules: &Rules<'_>, times: u32, input: &Input<'_>, watch: &mut dyn Watcher) {
         let slot = Repeat::of(self.parts.repeats, input.stream).filter(|slot| slot.stream == input.stream);
         let Some((jail, ip)) = slot.and_then(|slot| slot.last) else {
             return self.tally.repeats_of_nothing.bump();
@@ -285,11 +285,7 @@ impl<'a> Engine<'a> {
         self.court(rules, watch).failure(jail, &Failure { ip, user: None, attempts: times }, at, at);
     }
 
-    fn court<'e, 'r, W: Watcher>(
-        &'e mut self,
-        rules: &'e Rules<'r>,
-        watch: &'e mut W,
-    ) -> Court<'e, 'a, 'r, W> {
+    fn court<'e, 'r>(&'e mut self, rules: &'e Rules<'r>, watch: &'e mut dyn Watcher) -> Court<'e, 'a, 'r> {
         Court {
             rules,
             tracker: &mut self.parts.tracker,
@@ -308,7 +304,7 @@ impl<'a> Engine<'a> {
         jail: JailId,
         ip: Addr,
         now: Instant,
-        watch: &mut impl Watcher,
+        watch: &mut dyn Watcher,
     ) -> Result<(), Refused> {
         let found =
             rules.jails.get(usize::from(jail)).filter(|jail| jail.enabled).ok_or(Refused::NoJail)?;
@@ -326,7 +322,7 @@ impl<'a> Engine<'a> {
         jail: JailId,
         now: Instant,
         until: Instant,
-        watch: &mut impl Watcher,
+        watch: &mut dyn Watcher,
     ) -> Result<(), Refused> {
         let (scope, before) = match rules.jails.get(usize::from(jail)) {
             Some(found) => (found.scope, self.parts.tracker.history(jail, &found.policy, target, now)),
@@ -372,7 +368,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Ends the bans of `target` and of all that lies within it, and forgets their failures. Returns how many.
-    pub fn unban(&mut self, target: Prefix, now: Instant, watch: &mut impl Watcher) -> usize {
+    pub fn unban(&mut self, target: Prefix, now: Instant, watch: &mut dyn Watcher) -> usize {
         self.parts.tracker.forgive(target, now);
         let mut count = 0;
         let mut cursor = Cursor::default();
@@ -387,7 +383,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Ends what is over by `now`, at most `budget` bans; the rest is due at [`Engine::next_expiry`].
-    pub fn expire(&mut self, now: Instant, budget: usize, watch: &mut impl Watcher) {
+    pub fn expire(&mut self, now: Instant, budget: usize, watch: &mut dyn Watcher) {
         self.parts.blocklist.expire(now, budget, |ban| watch.change(Change::Removed(ban, Reason::Expired)));
     }
 
@@ -398,17 +394,17 @@ impl<'a> Engine<'a> {
 }
 
 /// The part of an engine that judges, borrowed for one line.
-struct Court<'e, 'a, 'r, W> {
+struct Court<'e, 'a, 'r> {
     rules: &'e Rules<'r>,
     tracker: &'e mut Tracker<'a>,
     blocklist: &'e mut Blocklist<'a>,
     seed: &'e mut u32,
     tally: &'e mut Tally,
     latest: &'e mut Instant,
-    watch: &'e mut W,
+    watch: &'e mut dyn Watcher,
 }
 
-impl<W: Watcher> Court<'_, '_, '_, W> {
+impl Court<'_, '_, '_> {
     /// The time that `message` is for, and now; `None` where it waited and does not say.
     fn when(&mut self, message: &Message<'_>, clock: Clock<'_>) -> Option<(Instant, Instant)> {
         let stamped = |calendar: &Calendar<'_>| {

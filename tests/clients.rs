@@ -100,7 +100,7 @@ fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     value.get(name).map_or("", Value::text)
 }
 
-fn number(value: &Value, name: &str) -> i128 {
+fn number(value: &Value, name: &str) -> i64 {
     value.get(name).and_then(Value::number).unwrap_or_else(|| panic!("no number {name}"))
 }
 

@@ -164,6 +164,7 @@ impl Daemon {
     /// # Errors
     /// The event loop failed.
     pub(super) fn run(&mut self) -> Result<(), String> {
+        memory::trim();
         super::report::ready();
         while !self.core.stop {
             self.turn().map_err(|e| format!("event loop: {e}"))?;

@@ -4,6 +4,7 @@ use super::clock;
 use super::daemon::{Core, Firewalling};
 use super::server::{self, Answer, CHUNK};
 use super::source::{Spec, State};
+use super::sys::stdio::{Stdio, say};
 use crate::blocklist::{Ban, Cursor};
 use crate::config::LogLevel;
 use crate::control::reply::{self, BanView, JailView, PeerView, StatusView, TableView};
@@ -13,7 +14,6 @@ use crate::time::Instant;
 use core::sync::atomic::{AtomicU32, Ordering};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::format;
-use std::io::{IsTerminal, Write};
 use std::string::{String, ToString};
 use std::vec::Vec;
 
@@ -48,18 +48,16 @@ impl Log for Stderr {
             Level::Debug | Level::Trace => ("<7>", ""),
         };
         let lead = if self.plain { name } else { priority };
-        // One write a line, so that lines of several processes do not mix. Where nobody reads, nobody misses it:
-        // a reader that stalls must not stall the daemon.
+        // Where nobody reads, nobody misses it: a reader that stalls must not stall the daemon.
         if !writable() {
             LOST.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let mut line = match LOST.swap(0, Ordering::Relaxed) {
-            0 => String::new(),
-            lost => format!("{lead}{lost} lines of this log were lost, since nobody read them\n"),
-        };
-        line.push_str(&format!("{lead}{}\n", record.args()));
-        let _ = std::io::stderr().write_all(line.as_bytes());
+        match LOST.swap(0, Ordering::Relaxed) {
+            0 => {}
+            lost => say(format_args!("{lead}{lost} lines of this log were lost, since nobody read them")),
+        }
+        say(format_args!("{lead}{}", record.args()));
     }
 
     fn flush(&self) {}
@@ -78,8 +76,7 @@ pub(super) fn level(level: LogLevel) -> LevelFilter {
 
 /// Sends the log of this process to stderr: plain on a terminal, else with `<n>` in front.
 pub(super) fn log_to_stderr(wanted: LogLevel) {
-    let logger =
-        std::boxed::Box::leak(std::boxed::Box::new(Stderr { plain: std::io::stderr().is_terminal() }));
+    let logger = std::boxed::Box::leak(std::boxed::Box::new(Stderr { plain: Stdio::ERR.is_terminal() }));
     if log::set_logger(logger).is_ok() {
         log::set_max_level(level(wanted));
     }

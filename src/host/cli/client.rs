@@ -4,6 +4,7 @@ use super::args::Options;
 use super::{Done, Failure, check};
 use crate::addr::{Addr, Prefix};
 use crate::control::Request;
+use crate::host::sys::stdio::Stdio;
 use crate::host::{client, clock, conf};
 use crate::time::parse_duration;
 use std::format;
@@ -87,7 +88,7 @@ pub(super) fn run(command: &str, options: &Options) -> Done {
         }
     };
     let now = clock::wall().div_euclid(1000);
-    let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
+    let (mut out, mut err) = (std::io::BufWriter::new(Stdio::OUT), Stdio::ERR);
     match client::run(&socket, &request, options.json, now, &mut out, &mut err) {
         0 => Ok(()),
         _ => Err(Failure::Found),

@@ -1,13 +1,10 @@
 //! Standard output and standard error, neither of which can make the program panic.
 
 use super::{Done, Failure};
+use crate::host::sys::stdio::Stdio;
+pub(super) use crate::host::sys::stdio::say;
 use std::format;
-use std::io::{self, BufWriter, Stdout, Write};
-
-/// Writes a line to standard error. Where nobody can read it, it is lost.
-pub(super) fn say(text: core::fmt::Arguments<'_>) {
-    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
-}
+use std::io::{self, BufWriter, Write};
 
 /// Writes `text` to standard output and nothing else.
 pub(super) fn print(text: core::fmt::Arguments<'_>) -> Done {
@@ -18,11 +15,11 @@ pub(super) fn print(text: core::fmt::Arguments<'_>) -> Done {
 
 /// Standard output behind a buffer. A reader that went away ends the program quietly, as `head` expects; any other
 /// error ends it with exit code 1.
-pub(super) struct Out(BufWriter<Stdout>);
+pub(super) struct Out(BufWriter<Stdio>);
 
 impl Out {
     pub(super) fn new() -> Self {
-        Self(BufWriter::with_capacity(1 << 16, io::stdout()))
+        Self(BufWriter::with_capacity(1 << 16, Stdio::OUT))
     }
 
     pub(super) fn bytes(&mut self, bytes: &[u8]) {

@@ -8,6 +8,7 @@ use crate::addr::Prefix;
 use crate::blocklist::{Change, Reason};
 use crate::control::json::Writer;
 use crate::engine::{Clock, Engine, Input, Rules, Watcher};
+use crate::host::sys::stdio::Stdio;
 use crate::host::{clock, memory};
 use crate::jail::{JailId, Sentence};
 use crate::session::Failure as Failed;
@@ -15,7 +16,7 @@ use crate::time::civil::{Calendar, rfc3339};
 use crate::time::{Duration, Instant};
 use std::collections::{HashMap, VecDeque};
 use std::format;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::Path;
 use std::string::{String, ToString};
 use std::vec::Vec;
@@ -118,29 +119,26 @@ fn file(
 struct Progress {
     size: u64,
     next: u64,
+    err: Stdio,
 }
 
 impl Progress {
     fn new(size: u64) -> Self {
-        let shown = size > 2 * STEP && std::io::stderr().is_terminal();
-        Self { size, next: if shown { STEP } else { u64::MAX } }
+        let shown = size > 2 * STEP && Stdio::ERR.is_terminal();
+        Self { size, next: if shown { STEP } else { u64::MAX }, err: Stdio::ERR }
     }
 
     fn show(&mut self, read: &u64) {
         if *read >= self.next {
             self.next = *read + STEP;
-            let _ = write!(
-                std::io::stderr(),
-                "\r{:3} % of {} MiB",
-                100 * *read / self.size.max(1),
-                self.size >> 20
-            );
+            let (percent, size) = (100 * *read / self.size.max(1), self.size >> 20);
+            let _ = self.err.write_all(format!("\r{percent:3} % of {size} MiB").as_bytes());
         }
     }
 
-    fn clear(&self) {
+    fn clear(&mut self) {
         if self.next != u64::MAX {
-            let _ = write!(std::io::stderr(), "\r{:30}\r", "");
+            let _ = self.err.write_all(format!("\r{:30}\r", "").as_bytes());
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::addr::Addr;
 use crate::control::json::Writer;
 use crate::filter::Filter;
 use crate::host::arena::Arena;
+use crate::host::sys::stdio::Stdio;
 use crate::host::{clock, load, memory};
 use crate::matcher::{Active, AppSlot, Hit, Matcher, Source, Tally, Verdict};
 use crate::rules;
@@ -15,7 +16,6 @@ use crate::session::Event;
 use crate::syslog::{self, Message, Parsed};
 use crate::time::civil::Calendar;
 use crate::time::{Duration, Instant};
-use std::collections::BTreeMap;
 use std::format;
 use std::io::Read;
 use std::string::{String, ToString};
@@ -61,7 +61,7 @@ pub(super) fn run(options: &Options) -> Done {
         [_, more, ..] => return Err(Failure::Usage(format!("unexpected '{}'", more.display()))),
     };
     let input: std::boxed::Box<dyn Read> = match path {
-        None => std::boxed::Box::new(std::io::stdin()),
+        None => std::boxed::Box::new(Stdio::IN),
         Some(path) => {
             let open = std::fs::File::open(path);
             std::boxed::Box::new(open.map_err(|e| Failure::Error(format!("{}: {e}", path.display())))?)
@@ -69,8 +69,7 @@ pub(super) fn run(options: &Options) -> Done {
     };
     let name = path.map_or("standard input".to_string(), |path| path.display().to_string());
     let mut lines = Lines::new(input, MAX_LINE);
-    let mut tester =
-        Tester { matcher, among, json: options.json, out: Out::new(), counts: BTreeMap::new() };
+    let mut tester = Tester { matcher, among, json: options.json, out: Out::new(), counts: Vec::new() };
     let mut memory = memory::Matching::new(MAX_LINE);
     let mut session_memory = memory::SessionMemory::new(1024);
     let mut sessions = session_memory.lend([0; 16], Duration::from_secs(600));
@@ -125,8 +124,8 @@ struct Tester<'a> {
     among: u32,
     json: bool,
     out: Out,
-    /// Lines a rule, or a verdict without one.
-    counts: BTreeMap<String, u64>,
+    /// Lines a rule, or a verdict without one, by its name.
+    counts: Vec<(String, u64)>,
 }
 
 impl Tester<'_> {
@@ -186,7 +185,10 @@ impl Tester<'_> {
             format!("{name}:{}", hit.rule)
         });
         let label = rule.as_ref().map_or(verdict.to_string(), |rule| format!("{verdict:<6} {rule}"));
-        *self.counts.entry(label).or_default() += 1;
+        match self.counts.binary_search_by(|(known, _)| known.cmp(&label)) {
+            Ok(at) => self.counts[at].1 += 1,
+            Err(at) => self.counts.insert(at, (label, 1)),
+        }
         if self.json {
             let out = &mut self.out;
             let mut bytes = |b: &[u8]| out.bytes(b);

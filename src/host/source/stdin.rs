@@ -4,8 +4,9 @@ use super::lines::Lines;
 use super::{Cx, Error, LineMeta, StreamKey};
 use crate::frame::Framing;
 use crate::host::poll::{Interest, Poller, Token};
+use crate::host::sys::stdio::Stdio;
 use crate::host::sys::{Errno, file};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 /// Any readable descriptor. A pipe is read when it has input, one read each time, so that it can stay blocking:
 /// its flags are shared with other processes.
@@ -20,7 +21,7 @@ pub(super) struct Stdin {
 
 impl Stdin {
     pub(super) fn open(poller: &Poller, token: Token, framing: Framing) -> Result<Self, Error> {
-        let fd = std::io::stdin().as_fd().try_clone_to_owned().map_err(|e| Error::Stdin(e.into()))?;
+        let fd = Stdio::IN.duplicate().map_err(Error::Stdin)?;
         Self::over(poller, token, fd, framing)
     }
 
