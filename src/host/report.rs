@@ -1,7 +1,8 @@
 //! What the daemon says: its log, and its answers on the control socket.
 
 use super::clock;
-use super::daemon::{Core, Firewalling};
+use super::daemon::Core;
+use super::firewall::Firewalling;
 use super::server::{self, Answer, CHUNK};
 use super::source::{Spec, State};
 use super::sys::stdio::{Stdio, say};
@@ -108,7 +109,7 @@ impl Core {
 
     fn obey(&mut self, request: Request<'_>) -> Result<Option<u64>, String> {
         let now = clock::now();
-        let (engine, rules, mut live) = self.order(now);
+        let (engine, rules, mut live) = self.live(now);
         let refused = |why: Refused| {
             match why {
                 Refused::Allowed => "never banned: it holds an allowed, own, gateway or special address",
