@@ -321,9 +321,10 @@ impl Machine<'_, '_> {
                 Ok((next, at + end.len))
             }
             Op::Quoted => {
-                let len = quoted(self.rest(at)).ok_or(Halt::Back)?;
-                self.spend(len)?;
-                Ok((next, at + len))
+                // A string that does not end was read too, to the end of the text.
+                let len = quoted(self.rest(at));
+                self.spend(len.unwrap_or_else(|scanned| scanned))?;
+                Ok((next, at + len.map_err(|_| Halt::Back)?))
             }
             Op::Look(not, list) => {
                 let rest = self.rest(at);
@@ -637,17 +638,18 @@ fn shorter(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// Length of a double-quoted string with `\` escapes.
-fn quoted(text: &[u8]) -> Option<usize> {
+/// Length of a double-quoted string with `\` escapes; where there is none, how many bytes it took to see that.
+fn quoted(text: &[u8]) -> Result<usize, usize> {
     if text.first() != Some(&b'"') {
-        return None;
+        return Err(0);
     }
     let mut at = 1;
     loop {
-        match text.get(at)? {
-            b'"' => return Some(at + 1),
-            b'\\' => at += 2,
-            _ => at += 1,
+        match text.get(at) {
+            Some(b'"') => return Ok(at + 1),
+            Some(b'\\') => at += 2,
+            Some(_) => at += 1,
+            None => return Err(text.len()),
         }
     }
 }
