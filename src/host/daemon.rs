@@ -15,7 +15,7 @@ use super::sys::signal::{Signal, SignalFd};
 use super::{clock, memory, own, takeover};
 use crate::addr::Prefix;
 use crate::blocklist::{Cursor, LISTED_ONLY};
-use crate::config::{self};
+use crate::config;
 use crate::engine::{Clock, Engine, Input, Rules};
 use crate::jail::Why;
 use crate::time::civil::Calendar;

@@ -12,7 +12,7 @@
 use crate::addr;
 use crate::filter::Set;
 use crate::filter::ops::{self, Mode, Op, Run, SLOTS};
-use memchr::{memchr, memrchr};
+use memchr::{memchr, memchr_iter, memrchr};
 
 /// No position.
 const UNSET: u32 = u32::MAX;
@@ -321,9 +321,10 @@ impl Machine<'_, '_> {
                 Ok((next, at + end.len))
             }
             Op::Quoted => {
-                let len = quoted(self.rest(at)).ok_or(Halt::Back)?;
-                self.spend(len)?;
-                Ok((next, at + len))
+                // A string that does not end was read too, to the end of the text.
+                let len = quoted(self.rest(at));
+                self.spend(len.unwrap_or_else(|scanned| scanned))?;
+                Ok((next, at + len.map_err(|_| Halt::Back)?))
             }
             Op::Look(not, list) => {
                 let rest = self.rest(at);
@@ -373,24 +374,23 @@ impl Machine<'_, '_> {
             None => text.len().min(at + usize::from(run.max)),
         };
         let rest = text.get(at..stop).unwrap_or(&[]);
-        let mut len = match run.set {
-            ops::ANY => rest.len(),
-            index => {
+        let stops = |at: usize| self.rest(at).starts_with(run.until);
+        let len = match (run.set, run.until.first()) {
+            (ops::ANY, None) => rest.len(),
+            (ops::ANY, Some(&first)) => {
+                memchr_iter(first, rest).find(|from| stops(at + from)).unwrap_or(rest.len())
+            }
+            (index, None) => {
                 let set = ops::set(self.sets, index);
                 rest.iter().position(|&b| !set.has(b)).unwrap_or(rest.len())
             }
-        };
-        if let Some(&first) = run.until.first() {
-            let mut from = 0;
-            while let Some(hit) = memchr(first, rest.get(from..len).unwrap_or(&[])) {
-                from += hit;
-                if self.rest(at + from).starts_with(run.until) {
-                    len = from;
-                    break;
-                }
-                from += 1;
+            (index, Some(first)) => {
+                let set = ops::set(self.sets, index);
+                // In one pass, so that no more is read than is counted below.
+                let ends = |(i, b): (usize, &u8)| !set.has(*b) || first == b && stops(at + i);
+                rest.iter().enumerate().position(ends).unwrap_or(rest.len())
             }
-        }
+        };
         self.spend(len / 8)?;
         let end = at + len;
         let (end, low) = match known {
@@ -637,17 +637,18 @@ fn shorter(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// Length of a double-quoted string with `\` escapes.
-fn quoted(text: &[u8]) -> Option<usize> {
+/// Length of a double-quoted string with `\` escapes; where there is none, how many bytes it took to see that.
+fn quoted(text: &[u8]) -> Result<usize, usize> {
     if text.first() != Some(&b'"') {
-        return None;
+        return Err(0);
     }
     let mut at = 1;
     loop {
-        match text.get(at)? {
-            b'"' => return Some(at + 1),
-            b'\\' => at += 2,
-            _ => at += 1,
+        match text.get(at) {
+            Some(b'"') => return Ok(at + 1),
+            Some(b'\\') => at += 2,
+            Some(_) => at += 1,
+            None => return Err(text.len()),
         }
     }
 }

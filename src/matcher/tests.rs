@@ -217,6 +217,22 @@ fn steps_grow_with_the_text_and_no_faster() {
     assert!(worst.0 < 16.0 * 1.3, "{worst:?}");
 }
 
+/// Otherwise a text of `\"` again and again is read to its end from every second byte, and nobody counts.
+#[test]
+fn a_string_without_an_end_counts_as_read() {
+    let text = format!("x\"{}", "a".repeat(5_000));
+    let read = with_filter("filter t\nfail x<qstr>", |filter| steps(&filter, text.as_bytes()));
+    assert!(read.is_some_and(|steps| steps >= 5_000), "{read:?}");
+    let text = format!("x{}", "\\\"".repeat(20_000));
+    with_filter("filter t\nfail x<text><qstr> q", |filter| {
+        let mut room = Room::new(text.len());
+        let mut scratch = room.lend();
+        let outcome = run(filter.code, filter.sets, filter.rules[0].entry, text.as_bytes(), &mut scratch);
+        assert_eq!(outcome, Outcome::Fuel);
+    })
+    .unwrap();
+}
+
 #[test]
 fn a_line_too_long_for_the_memo_is_given_up_not_guessed() {
     with_filter("filter t\nfail x<text>a<text>b<text>c<text>d", |filter| {

@@ -1,28 +1,25 @@
-//! Any bytes, in any chunks, framed in any way: the same lines as in one chunk, each within its limit, and every
-//! message a part of its line.
+//! Any bytes, in any chunks, framed in any way, at any limit: the same lines as in one chunk and as a naive splitter
+//! makes of all bytes at once, each within its limit; and every message a part of its line.
 #![no_main]
 
 use arbitrary::Arbitrary;
 use edgeban::frame::{Framer, Framing, Lines, Tally};
-use edgeban::syslog::{Parsed, parse};
+use edgeban::syslog::{Form, Message, Parsed, parse};
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {
     framing: u8,
     limit: u8,
-    chunk: u8,
+    chunks: [u8; 4],
     finish: bool,
     bytes: &'a [u8],
 }
 
-fn lines(
-    framing: Framing,
-    limit: usize,
-    chunk: usize,
-    finish: bool,
-    bytes: &[u8],
-) -> (Vec<Vec<u8>>, Tally) {
+/// Lines, counters, and whether the stream broke.
+type Found = (Vec<Vec<u8>>, Tally, bool);
+
+fn lines(framing: Framing, limit: usize, sizes: &[usize], finish: bool, bytes: &[u8]) -> Found {
     let mut held = vec![0; limit];
     let (mut tally, mut found) = (Tally::default(), Vec::new());
     let mut framer = Framer::new(&mut held, framing);
@@ -30,17 +27,75 @@ fn lines(
         assert!(!line.is_empty() && line.len() <= limit);
         found.push(line.to_vec());
     };
-    for part in bytes.chunks(chunk) {
+    let (mut rest, mut next) = (bytes, sizes.iter().cycle());
+    while !rest.is_empty() {
+        let (part, more) = rest.split_at((*next.next().expect("a size")).clamp(1, rest.len()));
         framer.push(part, &mut tally, &mut each);
         assert!(framer.pending() <= limit);
+        assert!(framer.pending() == 0 || !framer.is_dropping());
+        rest = more;
     }
+    let broken = framer.is_broken();
     if finish {
         framer.finish(&mut tally, &mut each);
     } else {
         framer.close(&mut tally);
     }
-    assert_eq!(framer.pending(), 0);
-    (found, tally)
+    // The framer is at the start of a stream again.
+    assert!(framer.pending() == 0 && !framer.is_dropping() && !framer.is_broken());
+    assert_eq!(tally.lines.get(), found.len() as u64);
+    (found, tally, broken)
+}
+
+/// What terminated lines are, said in the plainest way: the lines, how many were too long, and the unfinished one.
+fn naive(framing: Framing, limit: usize, bytes: &[u8]) -> Option<(Vec<Vec<u8>>, u64, Vec<u8>)> {
+    let ends: &[u8] = match framing {
+        Framing::Lf => b"\n",
+        Framing::Newline => b"\n\0",
+        Framing::Nul => b"\0",
+        Framing::OctetCounted | Framing::Auto | Framing::Datagram => return None,
+    };
+    let whole = |part: &[u8]| match framing {
+        Framing::Lf => part.iter().copied().skip_while(|b| *b == 0).collect(),
+        _ => part.to_vec(),
+    };
+    let mut parts: Vec<Vec<u8>> = bytes.split(|b| ends.contains(b)).map(whole).collect();
+    let last = parts.pop().unwrap_or_default();
+    let all = parts.len();
+    parts.retain(|line| line.len() <= limit);
+    let overlong = (all - parts.len()) as u64;
+    if framing != Framing::Nul {
+        parts
+            .iter_mut()
+            .filter(|line| line.last() == Some(&b'\r'))
+            .for_each(|line| line.truncate(line.len() - 1));
+    }
+    parts.retain(|line| !line.is_empty());
+    Some((parts, overlong, last))
+}
+
+fn against_the_naive(input: &Input<'_>, framing: Framing, limit: usize, (found, tally, _): &Found) {
+    let Some((mut want, mut overlong, mut last)) = naive(framing, limit, input.bytes) else { return };
+    let mut partial = 0;
+    if last.len() > limit {
+        overlong += 1;
+    } else if !input.finish {
+        partial = u64::from(!last.is_empty());
+    } else {
+        if framing != Framing::Nul && last.last() == Some(&b'\r') {
+            last.pop();
+        }
+        want.extend((!last.is_empty()).then_some(last));
+    }
+    assert_eq!(found, &want);
+    assert_eq!((tally.overlong.get(), tally.partial.get(), tally.broken.get()), (overlong, partial, 0));
+    if framing == Framing::Lf {
+        let mut cut = Lines::new(input.bytes, limit);
+        let complete: Vec<_> = cut.by_ref().map(<[u8]>::to_vec).collect();
+        assert_eq!(complete, found[..complete.len()]);
+        assert!(found.len() <= complete.len() + 1);
+        assert!(input.bytes.ends_with(cut.rest()) && !cut.rest().contains(&b'\n'));
+    }
 }
 
 fn inside(part: &[u8], line: &[u8]) -> bool {
@@ -48,17 +103,35 @@ fn inside(part: &[u8], line: &[u8]) -> bool {
         || line.as_ptr_range().start <= part.as_ptr() && part.as_ptr_range().end <= line.as_ptr_range().end
 }
 
-fn check(line: &[u8]) {
-    let Parsed::Message(message) = parse(line) else { return };
+fn whole(message: &Message<'_>, line: &[u8]) {
     for part in [message.host, message.app, message.pid, message.text, message.program(), message.line] {
         assert!(inside(part, line));
     }
+    assert!(message.app.starts_with(message.program()));
     assert!((1..=65_535).contains(&message.times));
+    assert!(message.pri.is_none_or(|pri| pri <= 191), "{:?}", message.pri);
+    assert!(message.form != Form::Raw || message.app.is_empty());
     if let Some(stamp) = message.stamp {
+        assert!(inside(stamp.0, line));
         let _ = stamp.read();
     }
-    if let Some(tagged) = message.tagged() {
-        assert!(inside(tagged.text, line) && inside(tagged.app, line));
+}
+
+fn check(line: &[u8]) {
+    match parse(line) {
+        Parsed::Repeated(times) => assert!((1..=65_535).contains(&times)),
+        Parsed::Message(message) => {
+            whole(&message, line);
+            assert!(core::ptr::eq(message.line, line));
+            if let Some(tagged) = message.tagged() {
+                // A tag that is taken is a tag.
+                assert!(message.form == Form::Raw && !tagged.app.is_empty());
+                assert!(inside(tagged.text, line) && inside(tagged.app, line) && inside(tagged.pid, line));
+            }
+            let untagged = message.untagged();
+            assert!(untagged.form == Form::Raw);
+            whole(&untagged, line);
+        }
     }
 }
 
@@ -71,19 +144,12 @@ fuzz_target!(|input: Input| {
         4 => Framing::Auto,
         _ => Framing::Datagram,
     };
-    // Less room than an octet count has digits is no room: whether the stream is counted cannot be told then.
-    let (limit, chunk) = (16 + usize::from(input.limit), usize::from(input.chunk).max(1));
-    let (found, tally) = lines(framing, limit, chunk, input.finish, input.bytes);
-    assert_eq!(tally.lines.get(), found.len() as u64);
+    let limit = usize::from(input.limit) * (1 + usize::from(input.framing / 6 % 8));
+    let found = lines(framing, limit, &input.chunks.map(usize::from), input.finish, input.bytes);
     if framing != Framing::Datagram {
-        let whole = input.bytes.len().max(1);
-        assert_eq!((found.clone(), tally), lines(framing, limit, whole, input.finish, input.bytes));
+        assert_eq!(found, lines(framing, limit, &[usize::MAX], input.finish, input.bytes));
+        against_the_naive(&input, framing, limit, &found);
     }
-    if framing == Framing::Lf {
-        let mut cut = Lines::new(input.bytes, limit);
-        let complete: Vec<_> = cut.by_ref().map(<[u8]>::to_vec).collect();
-        assert_eq!(complete, found[..complete.len()]);
-    }
-    found.iter().for_each(|line| check(line));
+    found.0.iter().for_each(|line| check(line));
     check(input.bytes);
 });
