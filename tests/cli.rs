@@ -19,9 +19,9 @@ Nov 20 12:00:04 gw sshd[102]: Accepted password for root from 198.51.100.2 port 
 ";
 
 /// 2026-11-20T10:00:00Z.
-const TEN: i128 = 1_795_168_800;
+const TEN: i64 = 1_795_168_800;
 
-fn number(value: &Value, name: &str) -> i128 {
+fn number(value: &Value, name: &str) -> i64 {
     value.get(name).and_then(Value::number).unwrap_or_else(|| panic!("no number {name}"))
 }
 
@@ -105,7 +105,7 @@ fn test_prints_one_object_a_line_with_the_keys_in_order() {
     let names = ["line", "verdict", "rule", "ip", "host", "user", "port", "time", "session", "failures"];
     for (at, object) in objects.iter().enumerate() {
         assert_eq!(keys(object), names);
-        assert_eq!(number(object, "line"), at as i128 + 1);
+        assert_eq!(number(object, "line"), at as i64 + 1);
         for failure in object.get("failures").map(Value::items).unwrap_or_default() {
             assert_eq!(keys(failure), ["ip", "user", "attempts"]);
         }

@@ -146,7 +146,7 @@ fn finish(edgeban: &Edgeban, kept: &Mutex<Vec<Vec<u8>>>) -> Vec<Vec<u8>> {
         }
         quiet.1.elapsed() > Wait::from_secs(1)
     });
-    until("all lines", 20, || edgeban.counter("engine", "lines") == count() as i128);
+    until("all lines", 20, || edgeban.counter("engine", "lines") == count() as i64);
     kept.lock().expect("a list").clone()
 }
 

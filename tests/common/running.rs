@@ -177,7 +177,7 @@ impl Edgeban {
     }
 
     /// A counter of `status --json`.
-    pub fn counter(&self, stage: &str, name: &str) -> i128 {
+    pub fn counter(&self, stage: &str, name: &str) -> i64 {
         let (good, text) = self.ask(&["status", "--json"]);
         assert!(good, "{text}");
         let value = Value::parse(text.trim()).unwrap_or_else(|| panic!("{text}"));
