@@ -85,13 +85,20 @@ fn own(process: u32) -> u64 {
     1024 * if cfg!(debug_assertions) { anonymous } else { private }
 }
 
+/// Waits until a process waits.
+fn asleep(process: u32) {
+    let state = || std::fs::read_to_string(format!("/proc/{process}/stat")).expect("it runs");
+    while !state().contains(") S ") {
+        std::thread::yield_now();
+    }
+}
+
 /// Both measurements.
 fn measure(name: &str, before: &[&str], options: &str) {
     let folder = Folder::new(name);
     println!("{name}, idle:");
     let daemon = start(&folder, before, options);
-    // An answer to a request is a turn of its loop after the start.
-    ask(&daemon.socket, ["{\"cmd\":\"version\"}\n".to_string()].into_iter());
+    asleep(daemon.child.id());
     let idle = own(daemon.child.id());
     drop(daemon);
 
