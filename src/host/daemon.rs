@@ -241,6 +241,7 @@ impl Core {
         self.heal(now);
         if now >= self.own_next {
             self.own_next = now + OWN;
+            memory::trim();
             let own = own::addresses();
             if own != self.own {
                 info!("this host's addresses changed");

@@ -49,6 +49,16 @@ fn mapped<T: Zeroed>(n: usize) -> &'static mut [T] {
     unsafe { core::slice::from_raw_parts_mut(at.cast(), n) }
 }
 
+/// Has large pieces of memory mapped one by one, before any is asked for: what is freed goes back at once, and
+/// buffers cost the pages that are written to. musl's allocators do so anyway.
+pub(super) fn frugal() {
+    // SAFETY: mallopt takes any numbers.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 8 * 1024);
+    }
+}
+
 /// Gives back to the kernel what only the start needed: freed memory, and this program's pages, which come back
 /// one by one as they are used. Most of the program is commands and reading the configuration.
 pub(super) fn trim() {

@@ -45,7 +45,7 @@ pub(super) fn run(options: &Options) -> Done {
         file: None,
         line: 0,
         latest: Instant::ZERO,
-        lines: HashMap::new(),
+        lines: HashMap::default(),
         cause: Vec::new(),
         by: None,
         bans: 0,
@@ -143,6 +143,10 @@ impl Progress {
     }
 }
 
+/// Already here for the tables; std's own would be another 4 KB. A log that was made to collide only makes its own
+/// replay slow.
+type Hasher = core::hash::BuildHasherDefault<siphasher::sip::SipHasher13>;
+
 /// Failures of one source in one jail: line and time.
 type Trail = VecDeque<(u64, Instant)>;
 
@@ -153,7 +157,7 @@ struct Report<'r> {
     file: Option<String>,
     line: u64,
     latest: Instant,
-    lines: HashMap<(JailId, Prefix), Trail>,
+    lines: HashMap<(JailId, Prefix), Trail, Hasher>,
     /// Lines of the sentence whose change follows.
     cause: Vec<u64>,
     /// Its jail: a ban that a second jail renews keeps the first one's name.
