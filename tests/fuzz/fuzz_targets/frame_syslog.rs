@@ -144,7 +144,11 @@ fuzz_target!(|input: Input| {
         4 => Framing::Auto,
         _ => Framing::Datagram,
     };
-    let limit = usize::from(input.limit) * (1 + usize::from(input.framing / 6 % 8));
+    // Half of the limits are so small that counts and terminators do not fit either.
+    let limit = match input.framing / 6 % 8 {
+        0..=3 => usize::from(input.limit % 20),
+        times => usize::from(input.limit) * usize::from(times),
+    };
     let found = lines(framing, limit, &input.chunks.map(usize::from), input.finish, input.bytes);
     if framing != Framing::Datagram {
         assert_eq!(found, lines(framing, limit, &[usize::MAX], input.finish, input.bytes));
