@@ -1,6 +1,6 @@
 //! From a message to the few programs worth running: program name, then first bytes, then a needed literal.
 
-use super::machine::{Outcome, Scratch, run};
+use super::machine::{End, Machine, Scratch};
 use super::{Hit, Source, Tally};
 use crate::addr::scan;
 use crate::filter::ops::Slot;
@@ -160,8 +160,15 @@ impl<'a> Matcher<'a> {
             let index = left.trailing_zeros() as usize;
             left &= left - 1;
             let Some(active) = self.active.get(index) else { continue };
-            let whole = message.form == Form::Raw && active.filter.kind == Kind::Clf;
-            let text = if whole { message.line } else { message.text };
+            let filter = &active.filter;
+            let whole = message.form == Form::Raw && filter.kind == Kind::Clf;
+            let text = head(filter.kind, if whole { message.line } else { message.text });
+            // Filters for any program see every line: most are turned away here.
+            let Some(&first) = text.first() else { continue };
+            let marked = filter.starts.get(usize::from(first % 32)).copied().unwrap_or(0);
+            if marked == 0 && !filter.strip_starts.has(first) {
+                continue;
+            }
             if let Some(mut hit) = one(active, text, scratch, tally) {
                 hit.filter = index as u8;
                 found(hit);
@@ -178,66 +185,66 @@ fn one<'t>(
     tally: &mut Tally,
 ) -> Option<Hit<'t>> {
     let filter = &active.filter;
-    let text = head(filter.kind, text);
     let mut text = text;
     if let Some(entry) = filter.strip
         && text.first().is_some_and(|&b| filter.strip_starts.has(b))
-        && let Outcome::Match(_, end) = run(filter.code, filter.sets, entry, text, scratch)
+        && let End::Match(end) = Machine::new(filter.code, filter.sets, text, scratch).run(entry)
     {
         text = text.get(end..).unwrap_or(&[]);
     }
-    let marked = filter.starts.get(usize::from(*text.first()? % 32)).copied()?;
+    let mut marked = filter.starts.get(usize::from(*text.first()? % 32)).copied()?;
     let start = match text.first_chunk::<4>() {
         Some(chunk) => u32::from_le_bytes(*chunk),
         None => text.iter().rev().fold(0, |n, &b| n << 8 | u32::from(b)),
     };
-    // The last bit stands for itself and all rules behind it.
-    let behind = if marked >> 63 == 1 { 64..filter.rules.len() } else { 0..0 };
-    for at in bits(marked).chain(behind) {
-        let Some(rule) = filter.rules.get(at) else { break };
+    let mut machine = Machine::new(filter.code, filter.sets, text, scratch);
+    let mut at = 0;
+    loop {
+        // The last bit stands for itself and all rules behind it.
+        if at < 63 || marked >> 63 == 0 {
+            if marked == 0 {
+                return None;
+            }
+            at = marked.trailing_zeros() as usize;
+            marked &= marked.wrapping_sub(1) | 1 << 63;
+        }
+        let rule = filter.rules.get(at)?;
+        at += 1;
         if start & rule.mask != rule.key || rule.modes & active.mode == 0 {
             continue;
         }
         if rule.mask == 0 && !needed(filter, rule, text) {
             continue;
         }
-        match run(filter.code, filter.sets, rule.entry, text, scratch) {
-            Outcome::Match(captures, _) => {
+        match machine.run(rule.entry) {
+            End::Match(_) => {
+                let captures = machine.captures();
                 let get = |slot| captures.get(slot, text);
+                let named = || get(Slot::Source).map_or(Source::None, source);
                 return Some(Hit {
                     filter: 0,
                     rule: rule.ordinal,
                     verdict: rule.verdict,
                     forget: rule.forget,
-                    source: get(Slot::Source).map_or(Source::None, source),
+                    source: machine.address(Slot::Source).map_or_else(named, Source::Ip),
                     user: get(Slot::User),
                     port: get(Slot::Port).and_then(port),
                     sess: get(Slot::Sess),
                     id: get(Slot::Id),
                 });
             }
-            Outcome::No => {}
+            End::No => {}
             // A rule that gave up might have been the one: no later rule may speak for the line.
-            Outcome::Fuel => {
+            End::Fuel => {
                 tally.match_fuel.bump();
                 return None;
             }
-            Outcome::Stack => {
+            End::Stack => {
                 tally.match_stack.bump();
                 return None;
             }
         }
     }
-    None
-}
-
-/// The places of the bits that are set, the lowest first.
-fn bits(mut left: u64) -> impl Iterator<Item = usize> {
-    core::iter::from_fn(move || {
-        let at = left.trailing_zeros() as usize;
-        left &= left.checked_sub(1)?;
-        Some(at)
-    })
 }
 
 /// Takes off what `kind` says stands in front of every text.

@@ -9,6 +9,7 @@
 
 mod dispatch;
 mod machine;
+mod probe;
 
 #[cfg(test)]
 mod oracle;

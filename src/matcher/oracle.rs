@@ -162,7 +162,7 @@ fn lengths(text: &[u8], names: bool) -> Vec<usize> {
         return out;
     }
     let word = |b: &u8| b.is_ascii_alphanumeric() || b"._-".contains(b);
-    let name = text.iter().take_while(|b| word(b)).take(super::machine::LONGEST_NAME).count();
+    let name = text.iter().take_while(|b| word(b)).take(super::probe::LONGEST_NAME).count();
     let has_letter = text[..name].iter().any(u8::is_ascii_alphabetic);
     let whole = addr::scan(text).map_or(0, |f| f.len);
     if names && has_letter && (whole == 0 || (whole < name && text.get(whole).is_some_and(word))) {
