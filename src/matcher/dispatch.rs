@@ -43,16 +43,18 @@ pub struct Matcher<'a> {
     raw: u32,
 }
 
-/// FNV-1a. The names in the table are the configuration's, so nobody can make them collide.
+/// Of a name's length, its first and its last bytes. The names in the table are the configuration's, so nobody can make
+/// them collide.
+#[inline]
 fn hash(name: &[u8]) -> u32 {
-    name.iter().fold(FNV_START, |h, &b| fnv(h, b))
-}
-
-const FNV_START: u32 = 0x811c_9dc5;
-
-#[inline(always)]
-fn fnv(h: u32, b: u8) -> u32 {
-    (h ^ u32::from(b)).wrapping_mul(0x0100_0193)
+    let word = |chunk: Option<&[u8; 4]>| chunk.map_or(0, |c| u32::from_le_bytes(*c));
+    let ends = match *name {
+        [] => 0,
+        [a] => u64::from(a),
+        [a, .., b] if name.len() < 4 => u64::from(a) | u64::from(b) << 8,
+        _ => u64::from(word(name.first_chunk())) | u64::from(word(name.last_chunk())) << 32,
+    };
+    ((ends ^ (name.len() as u64) << 24).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
 }
 
 impl<'a> Matcher<'a> {
@@ -104,7 +106,8 @@ impl<'a> Matcher<'a> {
     }
 
     #[inline]
-    fn wanted(&self, name: &[u8], hash: u32) -> u32 {
+    fn wanted(&self, name: &[u8]) -> u32 {
+        let hash = hash(name);
         let mask = self.slots.len().wrapping_sub(1);
         let mut at = hash as usize & mask;
         // Half of the slots are empty, so this ends.
@@ -127,22 +130,20 @@ impl<'a> Matcher<'a> {
             return self.raw;
         }
         let app = message.app;
-        let (mut found, mut h) = (self.any, FNV_START);
+        let mut found = self.any;
         for (at, &b) in app.iter().enumerate() {
-            let before = h;
-            h = fnv(h, b);
             // One comparison for the bytes from `(` to `/`, which few names have.
             if b.wrapping_sub(b'(') > b'/' - b'(' {
                 continue;
             }
             if b == b'(' {
-                found |= self.wanted(app.get(..at).unwrap_or(app), before);
+                found |= self.wanted(app.get(..at).unwrap_or(app));
             } else if b == b'/' {
-                found |= self.wanted(app.get(..at + 1).unwrap_or(app), h);
+                found |= self.wanted(app.get(..at + 1).unwrap_or(app));
             }
         }
         // LuCI on some releases logs with an empty tag; only filters for any program can want that.
-        if app.is_empty() { found } else { found | self.wanted(app, h) }
+        if app.is_empty() { found } else { found | self.wanted(app) }
     }
 
     /// Tries every filter that wants `message` and is in `among` (bit i: the i-th active filter), and tells each

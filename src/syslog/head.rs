@@ -50,7 +50,7 @@ fn slow<'a>(line: &'a [u8], pri: Option<u8>, after_pri: &'a [u8]) -> Parsed<'a> 
         if dated.kind != Kind::Ctime || pri.is_some() {
             let sure =
                 |head: &Head<'_>| dated.kind != Kind::Iso || head.host.is_empty() || !head.pid.is_empty();
-            if let Some(head) = tagged_head(after).filter(sure) {
+            if let Some(head) = other_tagged_head(after).filter(sure) {
                 return message(line, level, Some(dated.date), in_kernel(level, head));
             }
             if dated.kind == Kind::Bsd
@@ -92,7 +92,7 @@ fn undated<'a>(line: &'a [u8], pri: Option<u8>, rest: &'a [u8]) -> Parsed<'a> {
     if let Some(times) = last_message(rest) {
         return Parsed::Repeated(times);
     }
-    let head = match tagged_head(rest).or_else(|| tight_head(rest)) {
+    let head = match other_tagged_head(rest).or_else(|| tight_head(rest)) {
         Some(head) => in_kernel(pri, head),
         // printk records, as /dev/kmsg and /proc/kmsg give them.
         None if is_kernel(pri) && is_uptime(rest) => Head { app: b"kernel", text: rest, ..Head::default() },
@@ -110,34 +110,25 @@ struct Head<'a> {
     text: &'a [u8],
 }
 
-#[inline]
+#[inline(always)]
 fn message<'a>(line: &'a [u8], pri: Option<u8>, date: Option<&'a [u8]>, head: Head<'a>) -> Parsed<'a> {
     let Head { host, app, pid, text } = head;
+    let (times, text) = match text.first() {
+        Some(b'm') => repeated(text).unwrap_or((1, text)),
+        _ => (1, text),
+    };
     let stamp = date.map(RawStamp);
-    Parsed::Message(unwrapped(Message {
-        line,
-        form: Form::Bsd,
-        pri,
-        stamp,
-        host,
-        app,
-        pid,
-        text,
-        times: 1,
-    }))
+    Parsed::Message(Message { line, form: Form::Bsd, pri, stamp, host, app, pid, text, times })
 }
 
 /// Takes rsyslog's wrapper off: `message repeated N times: [ text]`, which it writes after the tag in place of the
 /// text. A peer's words cannot make one where the program's own words come first, as in every sshd and dropbear
 /// message; and whoever writes a program's whole text can write what the wrapper would say as well.
-#[inline]
 fn unwrapped(message: Message<'_>) -> Message<'_> {
-    if message.text.first() == Some(&b'm')
-        && let Some((times, text)) = repeated(message.text)
-    {
-        return Message { times, text, ..message };
+    match repeated(message.text) {
+        Some((times, text)) => Message { times, text, ..message },
+        None => message,
     }
-    message
 }
 
 fn repeated(text: &[u8]) -> Option<(u32, &[u8])> {
@@ -297,7 +288,7 @@ fn word(text: &[u8]) -> Option<(&[u8], &[u8])> {
 ///
 /// The C library's `syslog()` over `/dev/log` writes no host, a syslogd does: the first word is the tag if it ends as
 /// a tag does, else the host, and then the second must.
-#[inline]
+#[inline(always)]
 fn tagged_head(text: &[u8]) -> Option<Head<'_>> {
     let (first, after) = first_word(text);
     if let Some((app, pid, text)) = tag(first, after)
@@ -308,7 +299,7 @@ fn tagged_head(text: &[u8]) -> Option<Head<'_>> {
     if !is_host(first) {
         return None;
     }
-    let after = after.trim_ascii_start();
+    let after = after_blank(after);
     let (second, rest) = first_word(after);
     if let Some((app, pid, text)) = tag(second, rest) {
         // A tag padded with blanks before its pid, as fail2ban's own log has it.
@@ -318,6 +309,12 @@ fn tagged_head(text: &[u8]) -> Option<Head<'_>> {
         };
     }
     None
+}
+
+/// [`tagged_head`] for the shapes that are not worth a copy of it.
+#[inline(never)]
+fn other_tagged_head(text: &[u8]) -> Option<Head<'_>> {
+    tagged_head(text)
 }
 
 /// As [`tagged_head`], where no blank follows the tag.
@@ -336,6 +333,15 @@ fn tight_head(text: &[u8]) -> Option<Head<'_>> {
 #[inline]
 fn first_word(text: &[u8]) -> (&[u8], &[u8]) {
     text.split_at_checked(first_blank(text)).unwrap_or((text, b""))
+}
+
+/// `text` without the blanks in front, of which there mostly is one.
+#[inline]
+fn after_blank(text: &[u8]) -> &[u8] {
+    match text {
+        [b' ', rest @ ..] if rest.first().is_some_and(|b| *b > b' ') => rest,
+        _ => text.trim_ascii_start(),
+    }
 }
 
 /// Where the first blank is, or the length. Header words are short: eight bytes at a time beat a call that sets up
@@ -374,7 +380,7 @@ fn tag<'a>(word: &'a [u8], after: &'a [u8]) -> Option<Tag<'a>> {
                 }
                 _ => (head, &b""[..]),
             };
-            is_tag(app).then_some((app, pid, after.trim_ascii_start()))
+            is_tag(app).then_some((app, pid, after_blank(after)))
         }
         [inside @ .., b']'] => {
             let open = inside.iter().rposition(|b| *b == b'[').filter(|open| *open > 0)?;
@@ -529,13 +535,15 @@ fn is_kernel(pri: Option<u8>) -> bool {
 
 /// OpenWrt's `log_prefix` stands before `kernel:` as a tag does. Only where the facility says kernel: that is not
 /// part of any text, and programs cannot log with it (`syslog(3)`).
-fn in_kernel(pri: Option<u8>, head: Head<'_>) -> Head<'_> {
-    match head.text.strip_prefix(b"kernel:") {
-        Some(rest) if is_kernel(pri) && head.pid.is_empty() => {
-            Head { app: b"kernel", text: rest.trim_ascii_start(), ..head }
-        }
-        _ => head,
+#[inline]
+fn in_kernel(pri: Option<u8>, mut head: Head<'_>) -> Head<'_> {
+    if is_kernel(pri)
+        && head.pid.is_empty()
+        && let Some(rest) = head.text.strip_prefix(b"kernel:")
+    {
+        (head.app, head.text) = (b"kernel", rest.trim_ascii_start());
     }
+    head
 }
 
 /// See [`Message::untagged`].
@@ -551,6 +559,7 @@ pub(super) fn retag<'a>(message: &Message<'a>) -> Option<Message<'a>> {
     if message.form != Form::Raw {
         return None;
     }
-    let Head { host, app, pid, text } = tagged_head(message.text).filter(|head| !head.app.is_empty())?;
+    let Head { host, app, pid, text } =
+        other_tagged_head(message.text).filter(|head| !head.app.is_empty())?;
     Some(unwrapped(Message { form: Form::Bsd, host, app, pid, text, ..*message }))
 }
