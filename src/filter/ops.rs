@@ -140,14 +140,17 @@ pub fn decode(code: &[u8], pc: u16) -> Option<(Op<'_>, u16)> {
 
 /// The opcode at `pc` and the bytes that may be its operands. The way of the machine, where [`decode`] is too slow.
 #[inline(always)]
-pub fn fetch(code: &[u8], pc: usize) -> Option<&[u8; 6]> {
-    code.get(pc..)?.first_chunk()
+pub fn fetch(code: &[u8], pc: u16) -> Option<&[u8; 6]> {
+    // A `u16`, so that the end needs no check against overflow.
+    let pc = usize::from(pc);
+    code.get(pc..pc + 6)?.first_chunk()
 }
 
-/// `len` bytes of `code` from `at` on; empty where it has not so many.
+/// The `len` bytes behind an opcode and its length byte at `pc`; empty where there are not so many.
 #[inline(always)]
-pub fn operand(code: &[u8], at: usize, len: u8) -> &[u8] {
-    code.get(at..at + usize::from(len)).unwrap_or(&[])
+pub fn operand(code: &[u8], pc: u16, len: u8) -> &[u8] {
+    let from = usize::from(pc) + 2;
+    code.get(from..from + usize::from(len)).unwrap_or(&[])
 }
 
 /// The literals of a [`Op::Look`].

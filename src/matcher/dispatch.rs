@@ -43,18 +43,38 @@ pub struct Matcher<'a> {
     raw: u32,
 }
 
-/// Of a name's length, its first and its last bytes. The names in the table are the configuration's, so nobody can make
-/// them collide.
-#[inline]
-fn hash(name: &[u8]) -> u32 {
-    let word = |chunk: Option<&[u8; 4]>| chunk.map_or(0, |c| u32::from_le_bytes(*c));
-    let ends = match *name {
-        [] => 0,
-        [a] => u64::from(a),
-        [a, .., b] if name.len() < 4 => u64::from(a) | u64::from(b) << 8,
-        _ => u64::from(word(name.first_chunk())) | u64::from(word(name.last_chunk())) << 32,
+/// The first and the last eight bytes of a name, which overlap in a short one: all of it up to sixteen.
+#[inline(always)]
+fn ends(name: &[u8]) -> [u64; 2] {
+    if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
+        return [u64::from_le_bytes(*first), u64::from_le_bytes(*last)];
+    }
+    let word = match (name.first_chunk(), name.last_chunk()) {
+        (Some(first), Some(last)) => {
+            u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32
+        }
+        _ => name.iter().fold(0, |n, &b| n << 8 | u64::from(b)),
     };
-    ((ends ^ (name.len() as u64) << 24).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
+    [word; 2]
+}
+
+/// The names in the table are the configuration's, so nobody can make them collide.
+#[inline(always)]
+fn mixed([first, last]: [u64; 2], len: usize) -> u32 {
+    let word = first ^ last.rotate_left(29) ^ (len as u64) << 24;
+    (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
+}
+
+fn hash(name: &[u8]) -> u32 {
+    mixed(ends(name), name.len())
+}
+
+/// Whether one of the eight bytes is from `(` to `/`, which few names have; now and then a false alarm.
+#[inline(always)]
+fn may_part(word: u64) -> bool {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    let apart = (word & (ONES * 0xf8)) ^ (ONES * 0x28);
+    apart.wrapping_sub(ONES) & !apart & (ONES << 7) != 0
 }
 
 impl<'a> Matcher<'a> {
@@ -106,8 +126,7 @@ impl<'a> Matcher<'a> {
     }
 
     #[inline]
-    fn wanted(&self, name: &[u8]) -> u32 {
-        let hash = hash(name);
+    fn wanted(&self, name: &[u8], hash: u32) -> u32 {
         let mask = self.slots.len().wrapping_sub(1);
         let mut at = hash as usize & mask;
         // Half of the slots are empty, so this ends.
@@ -130,20 +149,24 @@ impl<'a> Matcher<'a> {
             return self.raw;
         }
         let app = message.app;
-        let mut found = self.any;
-        for (at, &b) in app.iter().enumerate() {
-            // One comparison for the bytes from `(` to `/`, which few names have.
-            if b.wrapping_sub(b'(') > b'/' - b'(' {
-                continue;
-            }
-            if b == b'(' {
-                found |= self.wanted(app.get(..at).unwrap_or(app));
-            } else if b == b'/' {
-                found |= self.wanted(app.get(..at + 1).unwrap_or(app));
-            }
-        }
         // LuCI on some releases logs with an empty tag; only filters for any program can want that.
-        if app.is_empty() { found } else { found | self.wanted(app) }
+        if app.is_empty() {
+            return self.any;
+        }
+        let [first, last] = ends(app);
+        let found = self.any | self.wanted(app, mixed([first, last], app.len()));
+        if app.len() <= 16 && !may_part(first) && !may_part(last) { found } else { found | self.parts(app) }
+    }
+
+    /// The filters that want what stands before a `(` of `app`, or up to a `/` of it.
+    #[inline(never)]
+    fn parts(&self, app: &[u8]) -> u32 {
+        let wanted = |end: usize| app.get(..end).map_or(0, |name| self.wanted(name, hash(name)));
+        app.iter().enumerate().fold(0, |found, (at, b)| match b {
+            b'(' => found | wanted(at),
+            b'/' => found | wanted(at + 1),
+            _ => found,
+        })
     }
 
     /// Tries every filter that wants `message` and is in `among` (bit i: the i-th active filter), and tells each

@@ -215,9 +215,28 @@ impl<'m, 't> Machine<'m, 't> {
     }
 
     /// Runs the program at `entry`.
+    #[inline(always)]
     pub(super) fn run(&mut self, entry: u16) -> End {
-        let entry = usize::from(entry);
-        self.choices = self.code.get(entry).copied().unwrap_or(0);
+        // Most programs start with a literal, and most texts with another one.
+        if !self.eager
+            && let Some(&[choices, ops::LIT, len, ..]) = ops::fetch(self.code, entry)
+        {
+            let start = entry.wrapping_add(1);
+            return match begins(self.text, ops::operand(self.code, start, len)) {
+                true => self.begin(choices, start.wrapping_add(2 + u16::from(len)), usize::from(len)),
+                false => {
+                    *self.steps = self.steps.saturating_add(1);
+                    End::No
+                }
+            };
+        }
+        let choices = self.code.get(usize::from(entry)).copied().unwrap_or(0);
+        self.begin(choices, entry.wrapping_add(1), 0)
+    }
+
+    /// Runs the program of so many `choices` from `pc` on at position `at`.
+    fn begin(&mut self, choices: u8, pc: u16, at: usize) -> End {
+        self.choices = choices;
         self.depth = 0;
         self.memo_on = false;
         self.captures = Captures::NONE;
@@ -225,14 +244,14 @@ impl<'m, 't> Machine<'m, 't> {
         self.granted =
             if self.eager { 0 } else { clamped(self.text.len().saturating_add(64)).saturating_mul(2) };
         self.left = self.granted;
-        let end = self.go(entry + 1);
+        let end = self.go(pc, at);
         *self.steps = self.steps.saturating_add(u64::from(self.granted.wrapping_sub(self.left)));
         end
     }
 
-    fn go(&mut self, start: usize) -> End {
+    fn go(&mut self, start: u16, from: usize) -> End {
         let (code, text) = (self.code, self.text);
-        let (mut pc, mut at) = (start, 0usize);
+        let (mut pc, mut at) = (start, from);
         loop {
             match self.step(code, text, &mut pc, &mut at) {
                 Ok(()) => continue,
@@ -353,15 +372,15 @@ impl<'m, 't> Machine<'m, 't> {
 
     /// Runs the instruction at `pc` and moves on, or says why not.
     #[inline(always)]
-    fn step(&mut self, code: &'m [u8], text: &'t [u8], pc: &mut usize, at: &mut usize) -> Step<()> {
+    fn step(&mut self, code: &'m [u8], text: &'t [u8], pc: &mut u16, at: &mut usize) -> Step<()> {
         self.spend(1)?;
         let Some(&[op, a, b, c, _, until]) = ops::fetch(code, *pc) else { return Err(Halt::Back) };
         match op {
             ops::LIT => {
-                if text.get(*at) != Some(&b) || !begins(self.rest(*at), ops::operand(code, *pc + 2, a)) {
+                if text.get(*at) != Some(&b) || !begins(self.rest(*at), ops::operand(code, *pc, a)) {
                     return Err(Halt::Back);
                 }
-                *pc += 2 + usize::from(a);
+                *pc = pc.wrapping_add(2 + u16::from(a));
                 *at += usize::from(a);
             }
             ops::SET => {
@@ -369,7 +388,7 @@ impl<'m, 't> Machine<'m, 't> {
                     Some(&byte) if ops::set(self.sets, a).has(byte) => {}
                     _ => return Err(Halt::Back),
                 }
-                *pc += 2;
+                *pc = pc.wrapping_add(2);
                 *at += 1;
             }
             // A run that never gives back and stops at no literal.
@@ -383,14 +402,14 @@ impl<'m, 't> Machine<'m, 't> {
                 if len < usize::from(b) {
                     return Err(Halt::Back);
                 }
-                *pc += 6;
+                *pc = pc.wrapping_add(6);
                 *at += len;
             }
             ops::RUN | ops::RUN_GREEDY | ops::RUN_LAZY => {
-                let Some((Op::Run(run), next)) = ops::decode(code, *pc as u16) else {
+                let Some((Op::Run(run), next)) = ops::decode(code, *pc) else {
                     return Err(Halt::Back);
                 };
-                (*pc, *at) = self.repeat(&run, *pc, usize::from(next), *at)?;
+                (*pc, *at) = self.repeat(&run, *pc, next, *at)?;
             }
             ops::SAVE => {
                 let Some(place) = self.captures.0.get_mut(usize::from(a)) else { return Err(Halt::Back) };
@@ -398,25 +417,25 @@ impl<'m, 't> Machine<'m, 't> {
                 if self.depth > 0 {
                     self.push(Back::Slot(a), old as usize, 0)?;
                 }
-                *pc += 2;
+                *pc = pc.wrapping_add(2);
             }
             ops::SPLIT => {
                 let target = u16::from_le_bytes([b, c]);
                 // A branch that cannot match here is no choice.
                 let next = text.get(*at).copied();
-                if cannot_start(code, *pc + 4, next) {
-                    *pc = usize::from(target);
+                if cannot_start(code, pc.wrapping_add(4), next) {
+                    *pc = target;
                     return Ok(());
                 }
                 if !self.claim(a, *at) {
                     return Err(Halt::Back);
                 }
-                if !cannot_start(code, usize::from(target), next) {
+                if !cannot_start(code, target, next) {
                     self.push(Back::To(target), *at, 0)?;
                 }
-                *pc += 4;
+                *pc = pc.wrapping_add(4);
             }
-            ops::JMP => *pc = usize::from(u16::from_le_bytes([a, b])),
+            ops::JMP => *pc = u16::from_le_bytes([a, b]),
             ops::IP | ops::HOST => {
                 if !self.claim(a, *at) {
                     return Err(Halt::Back);
@@ -427,30 +446,30 @@ impl<'m, 't> Machine<'m, 't> {
                     self.seen = (*at, end, addr);
                 }
                 if found.may_shrink {
-                    self.push(Back::Address(*pc as u16), *at, end)?;
+                    self.push(Back::Address(*pc), *at, end)?;
                 }
-                *pc += 2;
+                *pc = pc.wrapping_add(2);
                 *at = end;
             }
             ops::QSTR => {
                 let len = quoted(self.rest(*at)).ok_or(Halt::Back)?;
                 self.spend(len)?;
-                *pc += 1;
+                *pc = pc.wrapping_add(1);
                 *at += len;
             }
             ops::NOT | ops::ONE_OF => {
                 let rest = self.rest(*at);
-                let found = ops::literals(ops::operand(code, *pc + 2, a)).any(|l| rest.starts_with(l));
+                let found = ops::literals(ops::operand(code, *pc, a)).any(|l| rest.starts_with(l));
                 if found == (op == ops::NOT) {
                     return Err(Halt::Back);
                 }
-                *pc += 2 + usize::from(a);
+                *pc = pc.wrapping_add(2 + u16::from(a));
             }
             ops::END => {
                 if *at != text.len() {
                     return Err(Halt::Back);
                 }
-                *pc += 1;
+                *pc = pc.wrapping_add(1);
             }
             ops::MATCH => return Err(Halt::Match),
             _ => return Err(Halt::Back),
@@ -460,15 +479,15 @@ impl<'m, 't> Machine<'m, 't> {
 
     /// The literal that must follow the run, if its continuation starts with one: lets a run skip ends in vain.
     #[inline]
-    fn follows(&self, next: usize) -> Option<&'m [u8]> {
+    fn follows(&self, next: u16) -> Option<&'m [u8]> {
         let code = self.code;
         let mut pc = next;
         let mut head = ops::fetch(code, pc)?;
         if head[0] == ops::SAVE {
-            pc += 2;
+            pc = pc.wrapping_add(2);
             head = ops::fetch(code, pc)?;
         }
-        (head[0] == ops::LIT).then(|| ops::operand(code, pc + 2, head[1]))
+        (head[0] == ops::LIT).then(|| ops::operand(code, pc, head[1]))
     }
 
     /// How far a run reaches from `at`. A scan that meets an earlier one of the same run ends with it.
@@ -513,7 +532,7 @@ impl<'m, 't> Machine<'m, 't> {
         Ok(end)
     }
 
-    fn repeat(&mut self, run: &Run<'_>, pc: usize, next: usize, at: usize) -> Step<(usize, usize)> {
+    fn repeat(&mut self, run: &Run<'_>, pc: u16, next: u16, at: usize) -> Step<(u16, usize)> {
         let low = at + usize::from(run.min);
         let end = self.extent(run, at)?;
         if end < low {
@@ -540,14 +559,7 @@ impl<'m, 't> Machine<'m, 't> {
     }
 
     /// The longest end from `high` down to `low` at which the continuation can start.
-    fn greedy(
-        &mut self,
-        run: &Run<'_>,
-        pc: usize,
-        next: usize,
-        low: usize,
-        high: usize,
-    ) -> Step<(usize, usize)> {
+    fn greedy(&mut self, run: &Run<'_>, pc: u16, next: u16, low: usize, high: usize) -> Step<(u16, usize)> {
         let literal = self.follows(next).unwrap_or(&[]);
         let mut end = high;
         loop {
@@ -570,7 +582,7 @@ impl<'m, 't> Machine<'m, 't> {
             }
             if self.claim(run.choice, end) {
                 if end > low {
-                    self.push(Back::Greedy(pc as u16), low, end)?;
+                    self.push(Back::Greedy(pc), low, end)?;
                 }
                 return Ok((next, end));
             }
@@ -583,14 +595,7 @@ impl<'m, 't> Machine<'m, 't> {
     }
 
     /// The shortest end from `low` up to `high` at which the continuation can start.
-    fn lazy(
-        &mut self,
-        run: &Run<'_>,
-        pc: usize,
-        next: usize,
-        low: usize,
-        high: usize,
-    ) -> Step<(usize, usize)> {
+    fn lazy(&mut self, run: &Run<'_>, pc: u16, next: u16, low: usize, high: usize) -> Step<(u16, usize)> {
         let found = self.next_lazy(run, pc, next, low, high);
         if matches!(found, Err(Halt::Back))
             && let Some(c) = self.cover(run.choice)
@@ -606,11 +611,11 @@ impl<'m, 't> Machine<'m, 't> {
     fn next_lazy(
         &mut self,
         run: &Run<'_>,
-        pc: usize,
-        next: usize,
+        pc: u16,
+        next: u16,
         low: usize,
         top: usize,
-    ) -> Step<(usize, usize)> {
+    ) -> Step<(u16, usize)> {
         let mut high = top;
         if run.max == ops::UNBOUNDED
             && let Some(c) = self.cover(run.choice)
@@ -641,7 +646,7 @@ impl<'m, 't> Machine<'m, 't> {
             }
             if self.claim(run.choice, end) {
                 if end < top {
-                    self.push(Back::Lazy(pc as u16), end + 1, top)?;
+                    self.push(Back::Lazy(pc), end + 1, top)?;
                 }
                 return Ok((next, end));
             }
@@ -654,14 +659,14 @@ impl<'m, 't> Machine<'m, 't> {
     }
 
     /// The next thing to try.
-    fn back(&mut self) -> Step<(usize, usize)> {
+    fn back(&mut self) -> Step<(u16, usize)> {
         loop {
             self.spend(1)?;
             self.depth = self.depth.checked_sub(1).ok_or(Halt::Back)?;
             let Some(&Frame { what, a, b }) = self.stack.get(self.depth) else { return Err(Halt::Back) };
             let (a, b) = (a as usize, b as usize);
             let found = match what {
-                Back::To(pc) => return Ok((usize::from(pc), a)),
+                Back::To(pc) => return Ok((pc, a)),
                 Back::Slot(slot) => {
                     if let Some(place) = self.captures.0.get_mut(usize::from(slot)) {
                         *place = a as u32;
@@ -670,10 +675,8 @@ impl<'m, 't> Machine<'m, 't> {
                 }
                 Back::Greedy(pc) | Back::Lazy(pc) => match ops::decode(self.code, pc) {
                     Some((Op::Run(run), next)) => match what {
-                        Back::Greedy(_) => {
-                            self.greedy(&run, usize::from(pc), usize::from(next), a, b.saturating_sub(1))
-                        }
-                        _ => self.lazy(&run, usize::from(pc), usize::from(next), a, b),
+                        Back::Greedy(_) => self.greedy(&run, pc, next, a, b.saturating_sub(1)),
+                        _ => self.lazy(&run, pc, next, a, b),
                     },
                     _ => return Err(Halt::Back),
                 },
@@ -681,7 +684,7 @@ impl<'m, 't> Machine<'m, 't> {
                     Some((len, addr)) => {
                         self.seen = (a, a + len, addr);
                         self.push(Back::Address(pc), a, a + len)?;
-                        Ok((usize::from(pc) + 2, a + len))
+                        Ok((pc.wrapping_add(2), a + len))
                     }
                     None => Err(Halt::Back),
                 },
@@ -696,7 +699,7 @@ impl<'m, 't> Machine<'m, 't> {
 
 /// Whether the instruction at `pc` is a literal that starts with another byte than `next`.
 #[inline]
-fn cannot_start(code: &[u8], pc: usize, next: Option<u8>) -> bool {
+fn cannot_start(code: &[u8], pc: u16, next: Option<u8>) -> bool {
     matches!(ops::fetch(code, pc), Some(&[ops::LIT, _, first, ..]) if next != Some(first))
 }
 

@@ -17,9 +17,11 @@ pub fn parse(line: &[u8]) -> Parsed<'_> {
     if is_bsd_date(after)
         && !has_year(after)
         && let Some((date, rest)) = after.split_at_checked(15)
-        && let Some(head) = tagged_head(rest.get(1..).unwrap_or(b""))
     {
-        return message(line, pri, Some(date), in_kernel(pri, head));
+        let rest = rest.get(1..).unwrap_or(b"");
+        if let Some(head) = plain_head(rest).or_else(|| tagged_head(rest)) {
+            return message(line, pri, Some(date), in_kernel(pri, head));
+        }
     }
     slow(line, pri, after)
 }
@@ -50,7 +52,7 @@ fn slow<'a>(line: &'a [u8], pri: Option<u8>, after_pri: &'a [u8]) -> Parsed<'a> 
         if dated.kind != Kind::Ctime || pri.is_some() {
             let sure =
                 |head: &Head<'_>| dated.kind != Kind::Iso || head.host.is_empty() || !head.pid.is_empty();
-            if let Some(head) = other_tagged_head(after).filter(sure) {
+            if let Some(head) = tagged_head(after).filter(sure) {
                 return message(line, level, Some(dated.date), in_kernel(level, head));
             }
             if dated.kind == Kind::Bsd
@@ -92,7 +94,7 @@ fn undated<'a>(line: &'a [u8], pri: Option<u8>, rest: &'a [u8]) -> Parsed<'a> {
     if let Some(times) = last_message(rest) {
         return Parsed::Repeated(times);
     }
-    let head = match other_tagged_head(rest).or_else(|| tight_head(rest)) {
+    let head = match tagged_head(rest).or_else(|| tight_head(rest)) {
         Some(head) => in_kernel(pri, head),
         // printk records, as /dev/kmsg and /proc/kmsg give them.
         None if is_kernel(pri) && is_uptime(rest) => Head { app: b"kernel", text: rest, ..Head::default() },
@@ -288,7 +290,7 @@ fn word(text: &[u8]) -> Option<(&[u8], &[u8])> {
 ///
 /// The C library's `syslog()` over `/dev/log` writes no host, a syslogd does: the first word is the tag if it ends as
 /// a tag does, else the host, and then the second must.
-#[inline(always)]
+#[inline(never)]
 fn tagged_head(text: &[u8]) -> Option<Head<'_>> {
     let (first, after) = first_word(text);
     if let Some((app, pid, text)) = tag(first, after)
@@ -311,10 +313,36 @@ fn tagged_head(text: &[u8]) -> Option<Head<'_>> {
     None
 }
 
-/// [`tagged_head`] for the shapes that are not worth a copy of it.
-#[inline(never)]
-fn other_tagged_head(text: &[u8]) -> Option<Head<'_>> {
-    tagged_head(text)
+/// [`tagged_head`] in one pass, for `host tag[123]: text` and `host tag: text` with single blanks. `None` for all else.
+#[inline(always)]
+fn plain_head(line: &[u8]) -> Option<Head<'_>> {
+    let class = |b: u8| CLASSES.get(usize::from(b)).copied().unwrap_or(0);
+    let end = line.iter().position(|&b| class(b) & HOST == 0)?;
+    let (host, rest) = line.split_at_checked(end)?;
+    let rest = rest.strip_prefix(b" ")?;
+    // A first word that ends in a colon may be the tag, or an address.
+    if !(1..=255).contains(&end) || host.last() == Some(&b':') {
+        return None;
+    }
+    let end = rest.iter().position(|&b| class(b) & NAME == 0)?;
+    let (app, rest) = rest.split_at_checked(end)?;
+    if !(1..=128).contains(&end) {
+        return None;
+    }
+    let (pid, rest) = match rest {
+        [b'[', rest @ ..] => {
+            let end = rest.iter().position(|b| !b.is_ascii_digit())?;
+            let (pid, rest) = rest.split_at_checked(end)?;
+            (pid, rest.strip_prefix(b"]")?)
+        }
+        _ => (&b""[..], rest),
+    };
+    match rest {
+        [b':', b' ', text @ ..] if text.first().is_some_and(|b| *b > b' ') => {
+            Some(Head { host, app, pid, text })
+        }
+        _ => None,
+    }
 }
 
 /// As [`tagged_head`], where no blank follows the tag.
@@ -407,6 +435,8 @@ fn tight_tag(text: &[u8]) -> Option<Tag<'_>> {
 
 const HOST: u8 = 1;
 const TAG: u8 = 2;
+/// A tag's, but for the colon.
+const NAME: u8 = 4;
 
 /// What hosts and tags are made of. No quotes, angles, equals signs, commas: those are words of a text.
 const CLASSES: [u8; 256] = {
@@ -422,6 +452,9 @@ const CLASSES: [u8; 256] = {
         }
         if matches!(c, b'(' | b')' | b'+' | b'#' | b'~' | b'*' | b'!' | b'$' | b'&') {
             table[b] |= TAG;
+        }
+        if table[b] & TAG != 0 && c != b':' {
+            table[b] |= NAME;
         }
         b += 1;
     }
@@ -559,7 +592,6 @@ pub(super) fn retag<'a>(message: &Message<'a>) -> Option<Message<'a>> {
     if message.form != Form::Raw {
         return None;
     }
-    let Head { host, app, pid, text } =
-        other_tagged_head(message.text).filter(|head| !head.app.is_empty())?;
+    let Head { host, app, pid, text } = tagged_head(message.text).filter(|head| !head.app.is_empty())?;
     Some(unwrapped(Message { form: Form::Bsd, host, app, pid, text, ..*message }))
 }
