@@ -219,9 +219,11 @@ impl<'a> Engine<'a> {
     /// Takes one line, without its terminator.
     pub fn line(&mut self, rules: &Rules<'_>, bytes: &[u8], input: &Input<'_>, watch: &mut impl Watcher) {
         self.tally.lines.bump();
-        let message = match syslog::parse(bytes) {
+        // Looked at in place: a copy would cost as much as the search for the line's filters.
+        let parsed = syslog::parse(bytes);
+        let message = match &parsed {
             Parsed::Message(message) => message,
-            Parsed::Repeated(times) => return self.repeated(rules, times, input, watch),
+            Parsed::Repeated(times) => return self.repeated(rules, *times, input, watch),
         };
         let Parts { sessions, tracker, blocklist, scratch, repeats, seed } = &mut self.parts;
         let mut last = None;
@@ -238,10 +240,10 @@ impl<'a> Engine<'a> {
                 latest: &mut self.latest,
                 watch,
             };
-            rules.matcher.each(&message, input.jails, scratch, &mut self.match_tally, &mut |hit| {
+            rules.matcher.each(message, input.jails, scratch, &mut self.match_tally, &mut |hit| {
                 court.tally.hits.bump();
-                court.watch.hit(&message, &hit);
-                let Some((at, now)) = court.when(&message, input.clock) else {
+                court.watch.hit(message, &hit);
+                let Some((at, now)) = court.when(message, input.clock) else {
                     court.tally.undated.bump();
                     return;
                 };

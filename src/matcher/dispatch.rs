@@ -272,6 +272,7 @@ fn one<'t>(
 }
 
 /// Takes off what `kind` says stands in front of every text.
+#[inline]
 fn head(kind: Kind, text: &[u8]) -> &[u8] {
     match kind {
         Kind::Kernel => uptime(text).unwrap_or(text),

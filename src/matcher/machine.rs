@@ -561,12 +561,14 @@ impl<'m, 't> Machine<'m, 't> {
     /// The longest end from `high` down to `low` at which the continuation can start.
     fn greedy(&mut self, run: &Run<'_>, pc: u16, next: u16, low: usize, high: usize) -> Step<(u16, usize)> {
         let literal = self.follows(next).unwrap_or(&[]);
+        let probe = rare(literal);
         let mut end = high;
         loop {
-            if let Some(&first) = literal.first() {
-                // Ends at which the literal's first byte stands, the last first.
-                let window = self.text.get(low..(end + 1).min(self.text.len())).unwrap_or(&[]);
-                let found = memrchr(first, window);
+            if let Some((skip, byte)) = probe {
+                // Ends at which the literal has this byte, the last first.
+                let window = self.text.get(low + skip..(end + 1 + skip).min(self.text.len()));
+                let window = window.unwrap_or(&[]);
+                let found = memrchr(byte, window);
                 let skipped = found.map_or(window.len(), |f| window.len() - f);
                 self.spend(skipped / 16)?;
                 let Some(found) = found else { return Err(Halt::Back) };
@@ -627,11 +629,13 @@ impl<'m, 't> Machine<'m, 't> {
             high = top.min(c.low - 1);
         }
         let literal = self.follows(next).unwrap_or(&[]);
+        let probe = rare(literal);
         let mut end = low;
         loop {
-            if let Some(&first) = literal.first() {
-                let window = self.text.get(end..(high + 1).min(self.text.len())).unwrap_or(&[]);
-                let found = memchr(first, window);
+            if let Some((skip, byte)) = probe {
+                let window = self.text.get(end + skip..(high + 1 + skip).min(self.text.len()));
+                let window = window.unwrap_or(&[]);
+                let found = memchr(byte, window);
                 self.spend(found.unwrap_or(window.len()) / 16)?;
                 let Some(found) = found else { return Err(Halt::Back) };
                 end += found;
@@ -694,6 +698,16 @@ impl<'m, 't> Machine<'m, 't> {
                 other => return other,
             }
         }
+    }
+}
+
+/// The byte of a literal to look for, and its place: the first, or the second behind a blank, of which texts are full.
+#[inline]
+fn rare(literal: &[u8]) -> Option<(usize, u8)> {
+    match *literal {
+        [b' ', second, ..] => Some((1, second)),
+        [first, ..] => Some((0, first)),
+        [] => None,
     }
 }
 
