@@ -1,6 +1,8 @@
 //! What single instructions look for in a text: literals, addresses, quoted strings.
 
 use crate::addr::{self, Addr};
+use crate::filter::Set;
+use crate::filter::ops;
 use memchr::memrchr;
 
 /// Whether `text` starts with `literal`. Most literals are short, and a call to compare them costs more than they do.
@@ -88,4 +90,14 @@ pub(super) fn quoted(text: &[u8]) -> Option<usize> {
             _ => at += 1,
         }
     }
+}
+
+/// How many bytes at the start of `text` are in the set.
+#[inline]
+pub(super) fn span(sets: &[Set], index: u8, text: &[u8]) -> usize {
+    if index == ops::ANY {
+        return text.len();
+    }
+    let set = ops::set(sets, index);
+    text.iter().position(|&b| !set.has(b)).unwrap_or(text.len())
 }
