@@ -4,7 +4,8 @@
 //! within the text.
 //!
 //! The input is a rule, a newline, and a text. A rule that starts with `\x01` is spelled in [`PIECES`], a byte each, so
-//! that mutations stay within the language.
+//! that mutations stay within the language. `\x02` in its place: no rule, and a part of the text again and again up to
+//! the longest line, for work that grows faster than the text shows only there.
 #![no_main]
 
 pub use edgeban::{addr, filter};
@@ -172,21 +173,35 @@ fn through_every_filter(text: &[u8]) {
     }
 }
 
+/// `text` with a part of it repeated; its last two bytes say which.
+fn stretched(text: &[u8]) -> Vec<u8> {
+    let [text @ .., from, len] = text else { return Vec::new() };
+    let (head, rest) = text.split_at(usize::from(*from).min(text.len()));
+    let (part, tail) = rest.split_at(usize::from(*len).clamp(1, 64).min(rest.len()));
+    let room = MAX_LINE.saturating_sub(text.len());
+    let again =
+        part.iter().copied().cycle().take(if part.is_empty() { 0 } else { room - room % part.len() });
+    head.iter().copied().chain(again).chain(part.iter().chain(tail).copied()).collect()
+}
+
 fuzz_target!(|data: &[u8]| {
     let (rule, text) = match data.iter().position(|b| *b == b'\n') {
         Some(end) => (&data[..end], &data[end + 1..]),
         None => (&b""[..], data),
     };
-    let spelled: String;
-    let rule = match rule {
+    let text = &text[..text.len().min(MAX_LINE)];
+    let short = &text[..text.len().min(LONGEST)];
+    match rule {
         [1, pieces @ ..] => {
-            spelled = pieces.iter().map(|b| PIECES[usize::from(*b) % PIECES.len()]).collect();
-            Some(spelled.as_str())
+            let rule: String = pieces.iter().map(|b| PIECES[usize::from(*b) % PIECES.len()]).collect();
+            against_the_oracle(&rule, short);
         }
-        rule => core::str::from_utf8(rule).ok(),
-    };
-    if let Some(rule) = rule {
-        against_the_oracle(rule, &text[..text.len().min(LONGEST)]);
+        [2, ..] => through_every_filter(&stretched(text)),
+        rule => {
+            if let Ok(rule) = core::str::from_utf8(rule) {
+                against_the_oracle(rule, short);
+            }
+            through_every_filter(text);
+        }
     }
-    through_every_filter(&text[..text.len().min(MAX_LINE)]);
 });
