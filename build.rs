@@ -36,7 +36,7 @@ fn main() {
     .expect("a string");
     write!(
         out,
-        "/// The text of each filter in [`ALL`], in the same order.\n#[cfg(feature = \"std\")]\n\
+        "/// The text of each filter in [`ALL`] without its comments, in the same order.\n#[cfg(feature = \"std\")]\n\
          pub static TEXTS: [&str; {count}] = [{texts}];\n"
     )
     .expect("a string");
@@ -63,7 +63,6 @@ fn table(path: &Path, out: &mut String, all: &mut String, texts: &mut String) ->
     }
     let ident = stem.replace('-', "_").to_uppercase();
     let Filter { name, apps, modes, kind, strip, strip_starts, starts, code, sets, rules } = filter;
-    let source = std::fs::canonicalize(path).expect("a path");
     write!(
         out,
         "/// The filter `{name}`.\npub static {ident}: Filter<'static> = Filter {{ name: {name:?}, apps: {apps:?}, \
@@ -79,7 +78,10 @@ fn table(path: &Path, out: &mut String, all: &mut String, texts: &mut String) ->
         .expect("a string");
     }
     writeln!(out, "] }};").expect("a string");
-    write!(texts, "include_str!({source:?}), ").expect("a string");
+    // Comments are for those who write rules; their lines stay, since a rule is known by its line.
+    let bare: Vec<&str> =
+        text.lines().map(|l| if l.trim_start().starts_with('#') { "" } else { l }).collect();
+    write!(texts, "{:?}, ", bare.join("\n")).expect("a string");
     write!(all, "&{ident}, ").expect("a string");
     true
 }

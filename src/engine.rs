@@ -36,6 +36,9 @@ pub struct Jail<'a> {
     pub allow: Allow<'a>,
 }
 
+/// The jail of bans that an earlier run of the program left in the firewall, which does not say whose they were.
+pub const RESTORED: JailId = JailId::MAX - 1;
+
 /// What a configuration says.
 pub struct Rules<'a> {
     /// The filters; the n-th belongs to the n-th jail.
@@ -47,9 +50,13 @@ pub struct Rules<'a> {
 }
 
 impl<'a> Rules<'a> {
-    /// The name of a jail; `manual` for [`MANUAL`].
+    /// The name of a jail; `manual` for [`MANUAL`], `restored` for [`RESTORED`].
     pub fn name(&self, jail: JailId) -> &'a str {
-        if jail == MANUAL { "manual" } else { self.jails.get(usize::from(jail)).map_or("", |j| j.name) }
+        match jail {
+            MANUAL => "manual",
+            RESTORED => "restored",
+            _ => self.jails.get(usize::from(jail)).map_or("", |j| j.name),
+        }
     }
 
     /// The enabled jail of this name.
@@ -216,7 +223,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Takes one line, without its terminator.
-    pub fn line(&mut self, rules: &Rules<'_>, bytes: &[u8], input: &Input<'_>, watch: &mut impl Watcher) {
+    pub fn line(&mut self, rules: &Rules<'_>, bytes: &[u8], input: &Input<'_>, watch: &mut dyn Watcher) {
         self.tally.lines.bump();
         let message = match syslog::parse(bytes) {
             Parsed::Message(message) => message,
@@ -265,7 +272,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn repeated(&mut self, rules: &Rules<'_>, times: u32, input: &Input<'_>, watch: &mut impl Watcher) {
+    fn repeated(&mut self, rules: &Rules<'_>, times: u32, input: &Input<'_>, watch: &mut dyn Watcher) {
         let slot = Repeat::of(self.parts.repeats, input.stream).filter(|slot| slot.stream == input.stream);
         let Some((jail, ip)) = slot.and_then(|slot| slot.last) else {
             return self.tally.repeats_of_nothing.bump();
@@ -278,11 +285,7 @@ impl<'a> Engine<'a> {
         self.court(rules, watch).failure(jail, &Failure { ip, user: None, attempts: times }, at, at);
     }
 
-    fn court<'e, 'r, W: Watcher>(
-        &'e mut self,
-        rules: &'e Rules<'r>,
-        watch: &'e mut W,
-    ) -> Court<'e, 'a, 'r, W> {
+    fn court<'e, 'r>(&'e mut self, rules: &'e Rules<'r>, watch: &'e mut dyn Watcher) -> Court<'e, 'a, 'r> {
         Court {
             rules,
             tracker: &mut self.parts.tracker,
@@ -294,20 +297,21 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// One more failure of `ip` in `jail`, as if a line had said so.
+    /// One more failure of `ip` in `jail`, as if a line had said so; refused where it will never count.
     pub fn attempt(
         &mut self,
         rules: &Rules<'_>,
         jail: JailId,
         ip: Addr,
         now: Instant,
-        watch: &mut impl Watcher,
+        watch: &mut dyn Watcher,
     ) -> Result<(), Refused> {
-        if !rules.jails.get(usize::from(jail)).is_some_and(|jail| jail.enabled) {
-            return Err(Refused::NoJail);
-        }
-        self.court(rules, watch).failure(jail, &Failure { ip, user: None, attempts: 1 }, now, now);
-        Ok(())
+        let found =
+            rules.jails.get(usize::from(jail)).filter(|jail| jail.enabled).ok_or(Refused::NoJail)?;
+        let mut court = self.court(rules, watch);
+        let ignored = matches!(court.target(found, ip), Judged::Ignored(_));
+        court.failure(jail, &Failure { ip, user: None, attempts: 1 }, now, now);
+        if ignored { Err(Refused::Allowed) } else { Ok(()) }
     }
 
     /// A ban that a person ordered, from `now` until `until`.
@@ -318,7 +322,7 @@ impl<'a> Engine<'a> {
         jail: JailId,
         now: Instant,
         until: Instant,
-        watch: &mut impl Watcher,
+        watch: &mut dyn Watcher,
     ) -> Result<(), Refused> {
         let (scope, before) = match rules.jails.get(usize::from(jail)) {
             Some(found) => (found.scope, self.parts.tracker.history(jail, &found.policy, target, now)),
@@ -338,8 +342,33 @@ impl<'a> Engine<'a> {
         }
     }
 
+    /// A ban of an earlier run that is still to hold, in the jail [`RESTORED`]. It is evicted as other bans are, and
+    /// refused where it is not permitted any more.
+    pub fn restore(
+        &mut self,
+        rules: &Rules<'_>,
+        target: Prefix,
+        scope: Scope,
+        span: (Instant, Instant),
+        now: Instant,
+        watch: &mut impl Watcher,
+    ) -> Result<(), Refused> {
+        if rules.allow.permits(target).is_err() {
+            return Err(Refused::Allowed);
+        }
+        let (since, until) = span;
+        let ban = Ban { target, jail: RESTORED, scope, manual: false, before: 0, since, until };
+        let inserted = self.parts.blocklist.insert(ban, now);
+        inserted.changes().for_each(|change| watch.change(change));
+        match inserted {
+            Inserted::Full => Err(Refused::Full),
+            Inserted::Over => Err(Refused::Over),
+            _ => Ok(()),
+        }
+    }
+
     /// Ends the bans of `target` and of all that lies within it, and forgets their failures. Returns how many.
-    pub fn unban(&mut self, target: Prefix, now: Instant, watch: &mut impl Watcher) -> usize {
+    pub fn unban(&mut self, target: Prefix, now: Instant, watch: &mut dyn Watcher) -> usize {
         self.parts.tracker.forgive(target, now);
         let mut count = 0;
         let mut cursor = Cursor::default();
@@ -354,7 +383,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Ends what is over by `now`, at most `budget` bans; the rest is due at [`Engine::next_expiry`].
-    pub fn expire(&mut self, now: Instant, budget: usize, watch: &mut impl Watcher) {
+    pub fn expire(&mut self, now: Instant, budget: usize, watch: &mut dyn Watcher) {
         self.parts.blocklist.expire(now, budget, |ban| watch.change(Change::Removed(ban, Reason::Expired)));
     }
 
@@ -365,17 +394,17 @@ impl<'a> Engine<'a> {
 }
 
 /// The part of an engine that judges, borrowed for one line.
-struct Court<'e, 'a, 'r, W> {
+struct Court<'e, 'a, 'r> {
     rules: &'e Rules<'r>,
     tracker: &'e mut Tracker<'a>,
     blocklist: &'e mut Blocklist<'a>,
     seed: &'e mut u32,
     tally: &'e mut Tally,
     latest: &'e mut Instant,
-    watch: &'e mut W,
+    watch: &'e mut dyn Watcher,
 }
 
-impl<W: Watcher> Court<'_, '_, '_, W> {
+impl Court<'_, '_, '_> {
     /// The time that `message` is for, and now; `None` where it waited and does not say.
     fn when(&mut self, message: &Message<'_>, clock: Clock<'_>) -> Option<(Instant, Instant)> {
         let stamped = |calendar: &Calendar<'_>| {

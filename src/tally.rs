@@ -48,10 +48,11 @@ macro_rules! tally {
 pub(crate) use tally;
 
 #[cfg(test)]
+#[allow(unreachable_pub)] // The macro's method is public, as stages need it.
 mod tests {
     super::tally! {
         /// Two counters.
-        pub(crate) struct Two { /// A.
+        pub struct Two { /// A.
             a, /// B.
             b }
     }

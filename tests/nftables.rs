@@ -4,61 +4,25 @@
 
 #[allow(unreachable_pub)]
 mod common;
+#[allow(unreachable_pub, dead_code)]
+#[path = "common/net.rs"]
+mod net;
 
-use core::net::SocketAddr;
-use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration as Wait;
 use edgeban::action::nftables::Op;
 use edgeban::addr::{Addr, Prefix};
 use edgeban::blocklist::{Ban, Change, Reason};
 use edgeban::host::nft::{NftError, NftSink};
 use edgeban::time::{Duration, Instant};
+use net::{Peer, run};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::Command;
-use std::sync::mpsc;
+use std::net::TcpListener;
 
 const NOW: Instant = Instant::from_millis(5_000);
 
-fn unshare() -> bool {
-    // SAFETY: no memory is passed; only this thread changes its namespace.
-    unsafe { libc::unshare(libc::CLONE_NEWNET) == 0 }
-}
-
-fn runs(program: &str, argument: &str) -> bool {
-    Command::new(program).arg(argument).output().is_ok_and(|o| o.status.success())
-}
-
 /// Runs `body` in a network namespace of its own.
 fn in_namespace(body: impl FnOnce() + Send + 'static) {
-    for (program, argument) in [("nft", "--version"), ("ip", "-V")] {
-        if !runs(program, argument) {
-            return common::cannot(&format!("no {program}"));
-        }
-    }
-    let made = std::sync::Arc::new(AtomicBool::new(false));
-    let flag = made.clone();
-    let thread = std::thread::spawn(move || {
-        if !unshare() {
-            return;
-        }
-        flag.store(true, Ordering::Relaxed);
-        run("ip link set lo up");
-        body();
-    });
-    if let Err(panic) = thread.join() {
-        std::panic::resume_unwind(panic);
-    }
-    if !made.load(Ordering::Relaxed) {
-        common::cannot("a network namespace needs root");
-    }
-}
-
-/// Runs a command line and returns its output; it must succeed.
-fn run(line: &str) -> String {
-    let out = Command::new("sh").args(["-c", line]).output().expect("sh");
-    assert!(out.status.success(), "{line}: {}", String::from_utf8_lossy(&out.stderr));
-    String::from_utf8(out.stdout).expect("text")
+    net::in_namespace(libc::CLONE_NEWNET, &["nft", "ip"], body);
 }
 
 /// The elements of a set as nft prints them, expiry left out, sorted.
@@ -338,70 +302,15 @@ fn without_permission_it_says_so() {
     });
 }
 
-/// A thread in another namespace, joined to this one by the link `inner`–`outer`, that runs what it is given.
-struct Peer(mpsc::Sender<Box<dyn FnOnce() + Send>>);
-
-impl Peer {
-    fn new() -> Self {
-        let (tell, told) = mpsc::channel::<Box<dyn FnOnce() + Send>>();
-        let (ready, up) = mpsc::channel();
-        std::thread::spawn(move || {
-            assert!(unshare());
-            // SAFETY: no memory is passed.
-            ready.send(unsafe { libc::syscall(libc::SYS_gettid) }).expect("a test that waits");
-            while let Ok(job) = told.recv() {
-                job();
-            }
-        });
-        let tid = up.recv().expect("a peer");
-        run(&format!("ip link add name inner type veth peer name outer netns {tid}"));
-        for net in ["10.9.0.1/24", "10.9.1.1/24", "fd09::1/64", "fd09:1::1/64"] {
-            run(&format!("ip addr add {net} dev inner {}", if net.contains(':') { "nodad" } else { "" }));
-        }
-        run("ip link set inner up");
-        let peer = Self(tell);
-        peer.run(|| {
-            for net in ["10.9.0.2/24", "10.9.1.2/24", "fd09::2/64", "fd09:1::2/64"] {
-                run(&format!(
-                    "ip addr add {net} dev outer {}",
-                    if net.contains(':') { "nodad" } else { "" }
-                ));
-            }
-            run("ip link set outer up");
-        });
-        peer
-    }
-
-    fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
-        let (tell, told) = mpsc::channel();
-        self.0.send(Box::new(move || drop(tell.send(job())))).expect("a peer");
-        told.recv().expect("the peer's answer")
-    }
-
-    /// The source address that the peer uses is the one in the same subnet.
-    fn connect(&self, to: &str, wait: u64) -> Result<TcpStream, ErrorKind> {
-        let to: SocketAddr = to.parse().expect("an address");
-        self.run(move || TcpStream::connect_timeout(&to, Wait::from_millis(wait))).map_err(|e| e.kind())
-    }
-
-    fn reaches(&self, to: &str) {
-        // IPv6 may need a moment until the link's addresses are usable.
-        let end = std::time::Instant::now() + Wait::from_secs(20);
-        while let Err(error) = self.connect(to, 2000) {
-            assert!(std::time::Instant::now() < end, "{to}: {error}");
-            std::thread::yield_now();
-        }
-    }
-
-    fn fails(&self, to: &str) {
-        assert_eq!(self.connect(to, 300).err(), Some(ErrorKind::TimedOut), "{to}");
-    }
-}
-
 #[test]
 fn packets_are_dropped() {
     in_namespace(|| {
-        let peer = Peer::new();
+        // The source address that the peer uses is the one in the same subnet.
+        let peer = Peer::new(
+            "inner",
+            &["10.9.0.1/24", "10.9.1.1/24", "fd09::1/64", "fd09:1::1/64"],
+            &["10.9.0.2/24", "10.9.1.2/24", "fd09::2/64", "fd09:1::2/64"],
+        );
         let (ssh, web) =
             (TcpListener::bind("[::]:22").expect("22"), TcpListener::bind("[::]:80").expect("80"));
         for listener in [&ssh, &web] {

@@ -4,7 +4,7 @@ _edgeban() {
 	local words=
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		words='run status bans ban unban attempt reload check filters test replay import bridge --help --version'
+		words='run status bans ban unban attempt reload check filters test replay --help --version'
 	else
 		case $prev in
 		-c | --filter-file)
@@ -32,11 +32,9 @@ _edgeban() {
 		check) words='-c' ;;
 		test) words='--filter --filter-file --rule --set --json' ;;
 		replay) words='-c --json' ;;
-		import) words='fail2ban -o' ;;
-		bridge) words=$(compgen -W "$(ls /sys/class/net 2>/dev/null)") ;;
 		esac
 		case $cmd:$cur in
-		test:-* | replay:-* | import:-*) ;;
+		test:-* | replay:-*) ;;
 		test:* | replay:*)
 			compopt -o filenames
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")

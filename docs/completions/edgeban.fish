@@ -16,9 +16,7 @@ for row in \
     'check|judge a configuration' \
     'filters|the built-in filters' \
     'test|what a filter makes of each line' \
-    'replay|who would have been banned' \
-    'import|take over filters of fail2ban' \
-    'bridge|filter between two interfaces'
+    'replay|who would have been banned'
     set -l pair (string split '|' -- $row)
     complete -c edgeban -n __fish_use_subcommand -a $pair[1] -d $pair[2]
 end
@@ -32,7 +30,4 @@ complete -c edgeban -n '__edgeban_in test' -l filter -x -d 'built-in filter'
 complete -c edgeban -n '__edgeban_in test' -l filter-file -r -F -d 'filter text'
 complete -c edgeban -n '__edgeban_in test' -l rule -x -d 'one rule'
 complete -c edgeban -n '__edgeban_in test' -l set -x -a 'mode=normal mode=ddos mode=extra mode=aggressive'
-complete -c edgeban -n '__edgeban_in test replay import' -F
-complete -c edgeban -n '__edgeban_in import' -a fail2ban
-complete -c edgeban -n '__edgeban_in import' -s o -r -d 'into this directory'
-complete -c edgeban -n '__edgeban_in bridge' -a '(ls /sys/class/net)'
+complete -c edgeban -n '__edgeban_in test replay' -F

@@ -39,7 +39,10 @@ pub(super) struct Index<'a> {
 
 impl<'a> Index<'a> {
     pub(super) fn new(cells: &'a mut [u32], key: [u64; 2]) -> Self {
-        cells.fill(0);
+        // Fresh memory is zero: writing to it would only make every page of it ours at once.
+        if cells.iter().any(|cell| *cell != 0) {
+            cells.fill(0);
+        }
         let groups = cells.len() / GROUP;
         let cells = cells.get_mut(..groups * GROUP).unwrap_or_default();
         Self { cells, key: Key::new(key) }

@@ -36,6 +36,9 @@ use table::Table;
 /// On which ports a target is dropped: 0 is every port, else the caller's number for a set of ports.
 pub type Scope = u8;
 
+/// The scope of bans that are listed and drop nothing. Renewed with another scope, such a ban takes that one.
+pub const LISTED_ONLY: Scope = 63;
+
 /// One entry of the blocklist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ban {
@@ -213,7 +216,7 @@ impl<'a> Blocklist<'a> {
     }
 
     /// Bans. A target has one entry: a second ban renews it, which then lasts until the later of the two ends,
-    /// on the same ports or, where the two differ, on every port; it stays manual once it was, keeps the first
+    /// on the same ports or, where the two differ, on every port ([`LISTED_ONLY`] adds none); it stays manual once it was, keeps the first
     /// jail and the first `since`, and takes the greater `before`. A target is kept as it is given, also
     /// where a wider one is banned already.
     ///
@@ -257,7 +260,11 @@ impl<'a> Blocklist<'a> {
 
     fn renew(&mut self, old: Ban, new: &Ban) -> Inserted {
         let ban = Ban {
-            scope: if old.scope == new.scope { old.scope } else { 0 },
+            scope: match (old.scope, new.scope) {
+                (LISTED_ONLY, scope) | (scope, LISTED_ONLY) => scope,
+                (old, new) if old == new => old,
+                _ => 0,
+            },
             manual: old.manual || new.manual,
             before: old.before.max(new.before),
             until: old.until.max(new.until),

@@ -63,7 +63,10 @@ pub(super) struct Sieve<'a> {
 
 impl<'a> Sieve<'a> {
     pub(super) fn new(words: &'a mut [u32], [upper, lower]: [u64; 2]) -> Self {
-        words.fill(0);
+        // As with the index: fresh memory is zero.
+        if words.iter().any(|word| *word != 0) {
+            words.fill(0);
+        }
         let key = [upper | 1, lower | 1];
         Self { words, key, v4: Family::default(), v6: Family::default(), stale: 0 }
     }

@@ -11,7 +11,7 @@ const NEVER: u64 = (1 << 48) - 1;
 /// Room for one ban. Lend [`Slot::EMPTY`]s; what they hold is the blocklist's own.
 ///
 /// Whether a ban is manual is not in here: it follows from the heap the slot belongs to.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[repr(C)] // What a lookup reads comes first and together: most often one cache line.
 pub struct Slot {
     addr: Addr,

@@ -31,7 +31,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
-            Self::TooLong(path) => write!(f, "{}: longer than {LONGEST} bytes", path.display()),
+            Self::TooLong(path) => write!(f, "{}:1: longer than {LONGEST} bytes", path.display()),
             Self::Problems(path, problems) => {
                 for (i, (line, text)) in problems.iter().enumerate() {
                     write!(f, "{}{}:{line}: {text}", if i > 0 { "\n" } else { "" }, path.display())?;
@@ -71,6 +71,16 @@ pub fn load(path: Option<&Path>, known: &[Known<'_>]) -> Result<(Box<Settings>, 
         add_existing(&mut settings, Path::new("/"));
     }
     Ok((settings, Some(path)))
+}
+
+/// Where a user without root has the control socket when nothing else is said: in their own runtime directory, which
+/// nobody else can write to. `None` where there is none, or the configuration names a socket of its own.
+pub fn own_control(settings: &Settings) -> Option<PathBuf> {
+    if settings.global.control != crate::config::CONTROL {
+        return None;
+    }
+    let dir = PathBuf::from(std::env::var_os("XDG_RUNTIME_DIR")?);
+    dir.is_absolute().then(|| dir.join("edgeban.sock"))
 }
 
 /// Adds the built-in sources that exist below `root`: usual log files, and `logread` where there is one.

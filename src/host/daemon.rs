@@ -5,29 +5,26 @@
 //! blocklist, at once and then ever more seldom; a reload builds everything new before anything old goes.
 
 use super::cli::check;
-use super::load::{LISTED_ONLY, Loaded};
-use super::nft::{NftError, NftSink};
+use super::firewall::{Firewalling, Live, firewall};
+use super::load::Loaded;
 use super::poll::{Interest, Poller, Token};
 use super::server::Server;
+use super::setup::{mask, ring, serve, spec, state_file};
 use super::source::{Sources, Spec};
 use super::sys::signal::{Signal, SignalFd};
-use super::{clock, memory, own};
-use crate::action::nftables::Op;
+use super::{clock, memory, own, takeover};
 use crate::addr::Prefix;
-use crate::blocklist::{Change, Cursor, Reason};
-use crate::config::{self, Firewall, Settings, SourceKind};
-use crate::engine::{Clock, Engine, Input, Rules, Watcher};
-use crate::jail::{JailId, Sentence, Why};
+use crate::blocklist::{Cursor, LISTED_ONLY};
+use crate::config;
+use crate::engine::{Clock, Engine, Input, Rules};
+use crate::jail::Why;
 use crate::time::civil::Calendar;
 use crate::time::{Duration, Instant};
-use core::net::SocketAddr;
-use log::{debug, error, info, warn};
-use std::ffi::CString;
+use log::{error, info, warn};
 use std::format;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::string::{String, ToString};
-use std::vec;
 use std::vec::Vec;
 
 /// [`Token::owner`] of the control socket and its clients.
@@ -36,10 +33,6 @@ const CONTROL: u8 = 1;
 const NETLINK: u8 = 2;
 /// [`Token::owner`] of the signals.
 const SIGNALS: u8 = 3;
-/// Bytes of a netlink batch.
-const BATCH: usize = 64 * 1024;
-/// Changes that wait for the end of a turn.
-const CHANGES: usize = 1024;
 /// Expired bans a turn.
 const EXPIRIES: usize = 512;
 /// Streams whose last failure is remembered for "last message repeated".
@@ -83,21 +76,6 @@ pub(super) struct Core {
     stop: bool,
 }
 
-/// The firewall, or why there is none.
-pub(super) enum Firewalling {
-    /// Packets are dropped.
-    On {
-        /// The kernel's table.
-        sink: std::boxed::Box<NftSink<'static>>,
-        /// When a stale table is rebuilt next, and the pause after that.
-        retry: (Instant, Duration),
-        /// What went wrong last.
-        error: Option<NftError>,
-    },
-    /// Only the blocklist in memory knows.
-    Off(String),
-}
-
 /// The daemon.
 pub(super) struct Daemon {
     core: Core,
@@ -131,14 +109,8 @@ impl Daemon {
         let engine = memory::engine(settings, ring(settings), STREAMS, [a, b, c]);
         let firewall = firewall(settings, dry_run, now)?;
         let state = state_file(settings);
-        let control = control.unwrap_or_else(|| PathBuf::from(settings.global.control.as_str()));
-        let server = match Server::bind(&control) {
-            Ok(server) => Some(server),
-            Err(e) => {
-                warn!("no control socket, {}: {e}", control.display());
-                None
-            }
-        };
+        super::source::set_longest(settings.global.max_line as usize);
+        let server = serve(control, settings);
         let mut core = Core {
             engine,
             loaded,
@@ -156,6 +128,9 @@ impl Daemon {
             stop: false,
         };
         core.watch_firewall();
+        if let Firewalling::On { sink, .. } = &mut core.firewall {
+            takeover::take_over(&mut core.engine, &core.loaded, sink, now);
+        }
         core.apply_sources(now);
         core.heal(now);
         Ok(Self { core, server, signals })
@@ -166,12 +141,16 @@ impl Daemon {
     /// # Errors
     /// The event loop failed.
     pub(super) fn run(&mut self) -> Result<(), String> {
+        memory::trim();
         super::report::ready();
         while !self.core.stop {
             self.turn().map_err(|e| format!("event loop: {e}"))?;
         }
         self.core.sources.stop();
-        info!("stopped; timed bans stay in the kernel until they are over");
+        match self.core.firewall {
+            Firewalling::On { .. } => info!("stopped; timed bans stay in the kernel until they are over"),
+            Firewalling::Off(_) => info!("stopped"),
+        }
         Ok(())
     }
 
@@ -215,7 +194,10 @@ impl Daemon {
 
 impl Core {
     /// Tells the engine a line, or all that happened in it, and the firewall what follows.
-    fn live<'c>(&'c mut self, now: Instant) -> (&'c mut Engine<'static>, &'c Rules<'c>, Live<'c>) {
+    pub(super) fn live<'c>(
+        &'c mut self,
+        now: Instant,
+    ) -> (&'c mut Engine<'static>, &'c Rules<'c>, Live<'c>) {
         let rules = self.loaded.rules();
         (&mut self.engine, rules, Live { rules, firewall: &mut self.firewall, now, sentence: None })
     }
@@ -259,14 +241,16 @@ impl Core {
         self.heal(now);
         if now >= self.own_next {
             self.own_next = now + OWN;
+            memory::trim();
             let own = own::addresses();
             if own != self.own {
                 info!("this host's addresses changed");
                 self.own = own;
                 let settings = self.loaded.settings.clone();
-                // The same settings with other own addresses: nothing in them can be wrong now that was not before.
-                if let Ok(loaded) = Loaded::new(settings, &self.own, Some(&self.loaded)) {
-                    self.loaded = loaded;
+                match Loaded::new(settings, &self.own, Some(&self.loaded)) {
+                    Ok(loaded) => self.loaded = loaded,
+                    // Only a filter's file can have become wrong since it was read.
+                    Err(errors) => errors.iter().for_each(|e| error!("own addresses not renewed: {e}")),
                 }
             }
         }
@@ -404,145 +388,5 @@ impl Core {
             retry.0 = now;
         }
         Ok(())
-    }
-
-    /// The engine and what tells the firewall and the log, for an order of a person.
-    pub(super) fn order<'c>(
-        &'c mut self,
-        now: Instant,
-    ) -> (&'c mut Engine<'static>, &'c Rules<'c>, Live<'c>) {
-        self.live(now)
-    }
-}
-
-/// Stamps a source of the tracker: room for late lines of the greatest `maxretry`.
-fn ring(settings: &Settings) -> u16 {
-    let most = settings.jails.iter().filter(|j| j.enabled).map(|j| j.policy.maxretry).max().unwrap_or(1);
-    most.saturating_mul(2).max(10)
-}
-
-fn state_file(settings: &Settings) -> Option<PathBuf> {
-    let dir = PathBuf::from(settings.global.state_dir.as_str());
-    match std::fs::create_dir_all(&dir) {
-        Ok(()) => Some(dir.join("offsets")),
-        Err(e) => {
-            // Without it only the lines of the time when nobody read are lost.
-            debug!("{}: {e}; files are read from their ends at each start", dir.display());
-            None
-        }
-    }
-}
-
-fn firewall(settings: &Settings, dry_run: bool, now: Instant) -> Result<Firewalling, String> {
-    if dry_run {
-        info!("dry run: bans are decided and listed, nothing is dropped");
-        return Ok(Firewalling::Off("dry run".to_string()));
-    }
-    if settings.global.firewall == Firewall::None {
-        info!("firewall none: bans are listed, nothing is dropped");
-        return Ok(Firewalling::Off("turned off in the configuration".to_string()));
-    }
-    match NftSink::open(vec![0; BATCH].leak(), vec![Op::EMPTY; CHANGES].leak()) {
-        Ok(sink) => Ok(Firewalling::On {
-            sink: std::boxed::Box::new(sink),
-            retry: (now, Duration::ZERO),
-            error: None,
-        }),
-        Err(e) if settings.global.firewall == Firewall::Nftables => Err(format!("nftables: {e}")),
-        Err(e) => {
-            warn!("nftables: {e}; bans are kept in memory only, NO PACKET IS DROPPED");
-            Ok(Firewalling::Off(e.to_string()))
-        }
-    }
-}
-
-/// A source of the settings as the sources stage takes it.
-fn spec(source: &config::Source) -> Spec {
-    let listen = || {
-        let config::Endpoint { addr, port } = source.listen;
-        let ip = match addr.to_v4() {
-            Some(v4) => core::net::IpAddr::from(v4),
-            None => core::net::IpAddr::from(addr.octets()),
-        };
-        SocketAddr::new(ip, port)
-    };
-    let path = || PathBuf::from(source.path.as_str());
-    match source.kind {
-        SourceKind::Udp => Spec::Udp { listen: listen() },
-        SourceKind::Tcp => Spec::Tcp { listen: listen(), connections: Spec::CONNECTIONS },
-        SourceKind::Unix => Spec::Unix { path: path() },
-        SourceKind::File => Spec::File { path: path() },
-        SourceKind::Stdin => Spec::Stdin,
-        SourceKind::Logread => {
-            let program = if source.path.is_empty() { "/sbin/logread" } else { source.path.as_str() };
-            Spec::Logread {
-                argv: [program, "-f"].into_iter().filter_map(|w| CString::new(w).ok()).collect(),
-            }
-        }
-    }
-}
-
-/// The jails whose filters a source is bound to; all where it names none.
-fn mask(source: &config::Source, settings: &Settings, rules: &Rules<'_>) -> u32 {
-    if source.filters.is_empty() {
-        return u32::MAX;
-    }
-    let bound = |jail: &&config::Jail| source.filters.contains(&jail.filter);
-    let places = settings.jails.iter().filter(bound).filter_map(|jail| rules.find(&jail.name));
-    places.fold(0, |mask, place| mask | 1u32.checked_shl(place.into()).unwrap_or(0))
-}
-
-/// Hears the engine, tells the log and the firewall.
-pub(super) struct Live<'c> {
-    rules: &'c Rules<'c>,
-    firewall: &'c mut Firewalling,
-    now: Instant,
-    sentence: Option<JailId>,
-}
-
-impl Watcher for Live<'_> {
-    fn failure(&mut self, jail: JailId, failure: &crate::session::Failure<'_>, _: Instant) {
-        debug!("failure {} jail {} attempts {}", failure.ip, self.rules.name(jail), failure.attempts);
-    }
-
-    fn sentence(&mut self, sentence: &Sentence) {
-        self.sentence = Some(sentence.jail);
-    }
-
-    fn change(&mut self, change: Change) {
-        let rules = self.rules;
-        match &change {
-            Change::Added(ban) | Change::Renewed { ban, .. } => {
-                let by = self.sentence.take();
-                let name = rules.name(by.unwrap_or(ban.jail));
-                let failures =
-                    by.and_then(|jail| rules.jails.get(usize::from(jail))).map_or(0, |j| j.policy.maxretry);
-                // The recidive filter reads these words.
-                if ban.until == Instant::NEVER {
-                    info!("ban {} jail {name} for ever ({failures} failures)", ban.target);
-                } else {
-                    let seconds = ban.until.since(self.now).secs();
-                    info!("ban {} jail {name} for {seconds}s ({failures} failures)", ban.target);
-                }
-            }
-            Change::Removed(ban, reason) => {
-                let why = match reason {
-                    Reason::Expired => "over",
-                    Reason::Unbanned => "by order",
-                    Reason::Evicted => "the blocklist is full",
-                };
-                info!("unban {} jail {}: {why}", ban.target, rules.name(ban.jail));
-            }
-        }
-        let Firewalling::On { sink, error, .. } = &mut *self.firewall else { return };
-        let told = match change {
-            Change::Added(ban) | Change::Renewed { ban, .. } if ban.scope == LISTED_ONLY => return,
-            Change::Removed(ban, _) if ban.scope == LISTED_ONLY => return,
-            Change::Renewed { ban, old_scope: LISTED_ONLY } => Change::Added(ban),
-            other => other,
-        };
-        if let Err(e) = sink.push(&told, self.now) {
-            *error = Some(e);
-        }
     }
 }

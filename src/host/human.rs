@@ -40,12 +40,12 @@ pub fn table(out: &mut dyn Write, indent: &str, head: &[&str], rows: &[Vec<Strin
     Ok(())
 }
 
-fn span(secs: i128) -> String {
+fn span(secs: i64) -> String {
     let secs = u64::try_from(secs.max(0)).unwrap_or(u64::MAX);
     Duration::from_secs(secs).write().as_str().to_string()
 }
 
-fn number(value: Option<&Value>) -> i128 {
+fn number(value: Option<&Value>) -> i64 {
     value.and_then(Value::number).unwrap_or(0)
 }
 
@@ -67,10 +67,10 @@ pub fn bans(out: &mut dyn Write, bans: &[Value], now: i64) -> io::Result<()> {
             [
                 text(ban, "ip"),
                 by,
-                format!("{} ago", span(i128::from(now) - number(ban.get("since")))),
+                format!("{} ago", span(now.saturating_sub(number(ban.get("since"))))),
                 until.map_or_else(
                     || "permanent".to_string(),
-                    |t| format!("{} left", span(t - i128::from(now))),
+                    |t| format!("{} left", span(t.saturating_sub(now))),
                 ),
                 number(ban.get("before")).to_string(),
             ]

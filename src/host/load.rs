@@ -8,7 +8,7 @@
 
 use super::arena::Arena;
 use crate::addr::Prefix;
-use crate::blocklist::Scope;
+use crate::blocklist::{LISTED_ONLY, Scope};
 use crate::config::{self, MAX_JAILS, Settings};
 use crate::engine::{Jail, Rules};
 use crate::filter::{Filter, Kind, Rule, Set, Space, compile};
@@ -25,7 +25,7 @@ use std::vec::Vec;
 const APP_SLOTS: usize = 256;
 
 /// A configuration in use.
-pub(super) struct Loaded {
+pub struct Loaded {
     // Before `arena`, which owns what it borrows.
     rules: Rules<'static>,
     /// The settings it came from.
@@ -37,12 +37,12 @@ pub(super) struct Loaded {
 
 impl Loaded {
     /// The rules, for as long as this is kept.
-    pub(super) fn rules(&self) -> &Rules<'_> {
+    pub fn rules(&self) -> &Rules<'_> {
         &self.rules
     }
 
     /// Builds the rules of `settings`. `own` are this host's addresses and gateways, and why they are exempt. `before` is what is in use now.
-    pub(super) fn new(
+    pub fn new(
         settings: Box<Settings>,
         own: &[(Prefix, Why)],
         before: Option<&Self>,
@@ -67,7 +67,7 @@ impl Loaded {
                 }),
                 None => NO_FILTER,
             };
-            let mode = setting.map_or("normal", |jail| jail.mode.as_str());
+            let mode = setting.filter(|jail| jail.enabled).map_or("normal", |jail| jail.mode.as_str());
             let bit = filter.mode(mode).unwrap_or_else(|| {
                 let line = setting.map_or(0, |jail| jail.line);
                 errors.push(format!("{line}: jail {name}: filter {} has no mode {mode}", filter.name));
@@ -194,9 +194,6 @@ fn policy(from: &config::Policy) -> Policy {
         ignoreself: from.ignoreself,
     }
 }
-
-/// The scope of bans that are listed and drop nothing: a jail without the action `nftables`.
-pub(super) const LISTED_ONLY: Scope = 63;
 
 /// The number of a jail's set of ports, new if it must be; 0 for every port. `None` where 62 are in use.
 fn scope(jail: &config::Jail, scopes: &mut Vec<Vec<u16>>) -> Option<Scope> {

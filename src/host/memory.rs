@@ -1,4 +1,7 @@
 //! The engine's tables: asked for once, at start, in the sizes that the settings say.
+//!
+//! The large ones are mapped, not allocated: the kernel gives zeroes, and a page only once it is written to. So a
+//! table costs what is in it and not what it could hold.
 
 use crate::blocklist::{self, Blocklist};
 use crate::config::Settings;
@@ -18,6 +21,65 @@ const STACK: usize = 256;
 const CHOICES: usize = 32;
 /// How long a session is remembered after its last line.
 const SESSION_TIME: Duration = Duration::from_secs(600);
+
+/// What an entry of a fresh table is, all of its bytes being zero.
+///
+/// # Safety
+/// Zero bytes are a value of the type. A test holds that it is the one that the table's stage starts from.
+unsafe trait Zeroed: Copy {}
+
+// SAFETY: plain integers.
+unsafe impl Zeroed for u32 {}
+// SAFETY: integers, alone and in arrays.
+unsafe impl Zeroed for blocklist::Slot {}
+// SAFETY: integers, alone and in arrays.
+unsafe impl Zeroed for jail::Slot {}
+
+/// `n` entries for as long as the process lives; none where there is no memory, which the tables take for full.
+fn mapped<T: Zeroed>(n: usize) -> &'static mut [T] {
+    let Some(bytes) = n.checked_mul(size_of::<T>()).filter(|bytes| *bytes > 0) else { return &mut [] };
+    let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: a new mapping, which nothing else knows of.
+    let at = unsafe { libc::mmap(core::ptr::null_mut(), bytes, access, kind, -1, 0) };
+    if at == libc::MAP_FAILED {
+        return &mut [];
+    }
+    // SAFETY: the mapping is of this length, aligned to a page, never unmapped and lent only here; its zeroes are
+    // values by the promise of `Zeroed`.
+    unsafe { core::slice::from_raw_parts_mut(at.cast(), n) }
+}
+
+/// Has large pieces of memory mapped one by one, before any is asked for: what is freed goes back at once, and
+/// buffers cost the pages that are written to. musl's allocators do so anyway.
+pub(super) fn frugal() {
+    // SAFETY: mallopt takes any numbers.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 8 * 1024);
+    }
+}
+
+/// Gives back to the kernel what only the start needed: freed memory, and this program's pages, which come back
+/// one by one as they are used. Most of the program is commands and reading the configuration.
+pub(super) fn trim() {
+    unsafe extern "C" {
+        // Where the linker began and ended the constants and the code; neither is ever read as a value.
+        static __executable_start: u8;
+        static etext: u8;
+    }
+    // SAFETY: malloc_trim takes any number.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
+    let (from, to) = (&raw const __executable_start, &raw const etext);
+    // SAFETY: sysconf takes any number.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+    let Some(len) = to.addr().checked_sub(from.addr()).map(|len| len / page * page) else { return };
+    // SAFETY: only unwritten pages of a file lie between the two, the first of them at a page's start: whoever
+    // touches one next reads the same bytes from the file.
+    unsafe { libc::madvise(from.cast_mut().cast(), len, libc::MADV_DONTNEED) };
+}
 
 /// The matcher's memory.
 pub(super) struct Matching {
@@ -59,7 +121,7 @@ impl SessionMemory {
 
 /// An engine whose tables live as long as the process. `maxretry` is the greatest that any jail may ever have,
 /// `streams` how many sources there can be.
-pub(super) fn engine(settings: &Settings, maxretry: u16, streams: usize, key: [u64; 3]) -> Engine<'static> {
+pub fn engine(settings: &Settings, maxretry: u16, streams: usize, key: [u64; 3]) -> Engine<'static> {
     let global = &settings.global;
     let [a, b, c] = key;
     let mut wide = [0; 16];
@@ -69,8 +131,8 @@ pub(super) fn engine(settings: &Settings, maxretry: u16, streams: usize, key: [u
     let (tracked, ring) = (global.max_tracked as usize, usize::from(maxretry));
     let tracker = Tracker::new(
         jail::Storage {
-            slots: vec![jail::Slot::EMPTY; tracked].leak(),
-            times: vec![0; tracked * ring].leak(),
+            slots: mapped(tracked),
+            times: mapped(tracked * ring),
             links: vec![Link::EMPTY; tracked].leak(),
             buckets: vec![0; tracked].leak(),
             jails: vec![jail::Totals::EMPTY; crate::config::MAX_JAILS].leak(),
@@ -78,11 +140,8 @@ pub(super) fn engine(settings: &Settings, maxretry: u16, streams: usize, key: [u
         wide,
     );
     let bans = global.max_bans as usize;
-    let storage = blocklist::Storage {
-        slots: vec![blocklist::Slot::EMPTY; bans].leak(),
-        cells: vec![0; 2 * bans].leak(),
-        words: vec![0; bans / 2].leak(),
-    };
+    let storage =
+        blocklist::Storage { slots: mapped(bans), cells: mapped(2 * bans), words: mapped(bans / 2) };
     Engine::new(Parts {
         sessions: sessions.lend(wide, SESSION_TIME),
         tracker,
@@ -91,4 +150,19 @@ pub(super) fn engine(settings: &Settings, maxretry: u16, streams: usize, key: [u
         repeats: vec![Repeat::EMPTY; streams].leak(),
         seed: a as u32,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::format;
+
+    #[test]
+    fn zero_bytes_are_empty_entries() {
+        let bans: &[blocklist::Slot] = mapped(3);
+        assert_eq!(format!("{bans:?}"), format!("{:?}", [blocklist::Slot::EMPTY; 3]));
+        let tracked: &[jail::Slot] = mapped(3);
+        assert_eq!(format!("{tracked:?}"), format!("{:?}", [jail::Slot::EMPTY; 3]));
+        assert!(mapped::<u32>(0).is_empty());
+    }
 }

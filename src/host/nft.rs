@@ -26,14 +26,15 @@
 
 use super::netlink::{Read, Socket};
 use crate::action::nftables::{
-    Answer, Answers, Batch, CHAIN, Finished, Full, Layout, Malformed, Mode, Op, Progress, Query, Queue,
-    TABLE, query,
+    Answer, Answers, Batch, CHAIN, Finished, Full, Held, Layout, Listing, Malformed, Mode, Name, Op,
+    Progress, Query, Queue, Set, TABLE, list, query,
 };
 use crate::blocklist::{Ban, Change, Scope};
 use crate::time::Instant;
 use core::ffi::c_int;
 use core::fmt;
-use std::io;
+use std::vec::Vec;
+use std::{io, vec};
 
 /// Why the kernel did not do what it was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -327,6 +328,64 @@ impl<'m> NftSink<'m> {
             && chain == Some(self.layout.chain_uses());
         self.stale = !intact;
         Ok(intact)
+    }
+
+    /// Tells what stands in the table, as a run before this one left it: each element with its set and the ports
+    /// that the set is about, none for every port. Nothing where there is no table. Call it before
+    /// [`NftSink::install`]. Allocates.
+    ///
+    /// # Errors
+    /// Any; what was told until then stands.
+    pub fn standing(&mut self, mut each: impl FnMut(Set, &[u16], &Held<'_>)) -> Result<(), NftError> {
+        let mut sets = Vec::new();
+        self.list(Listing::Sets, &mut |answer| {
+            if let Answer::Set { name, .. } = answer {
+                sets.extend(Set::named(name));
+            }
+            Ok(())
+        })?;
+        for set in sets {
+            let mut ports = Vec::new();
+            if set.scope() != 0 {
+                self.elements(&Name::ports(set.scope()), &mut |held| ports.extend(held.port()))?;
+                ports.sort_unstable();
+                ports.dedup();
+            }
+            self.elements(&set.name(), &mut |held| each(set, &ports, held))?;
+        }
+        Ok(())
+    }
+
+    fn elements(&mut self, set: &Name, each: &mut dyn FnMut(&Held<'_>)) -> Result<(), NftError> {
+        self.list(Listing::Elements(set), &mut |answer| {
+            if let Answer::Elements { list, .. } = answer {
+                for held in list {
+                    each(&held.map_err(NftError::Malformed)?);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Asks for a listing and reads all of it. What does not exist is empty.
+    fn list(
+        &mut self,
+        what: Listing<'_>,
+        each: &mut dyn FnMut(Answer<'_>) -> Result<(), NftError>,
+    ) -> Result<(), NftError> {
+        let (mut question, mut done, seq) = ([0; 64], false, self.seq);
+        self.seq = seq.wrapping_add(1);
+        self.ask.send(list(&mut question, what, seq)?)?;
+        // The kernel fills no datagram of a listing beyond 32 KiB.
+        each_answer(&self.ask, &mut vec![0; 32 * 1024], |answer| match answer {
+            Answer::Done { seq: s } | Answer::Error { seq: s, errno: libc::ENOENT } if s == seq => {
+                done = true;
+                Ok(())
+            }
+            Answer::Error { seq: s, errno } if s == seq => Err(NftError::Refused { errno, message: 0 }),
+            other => each(other),
+        })?;
+        if done { Ok(()) } else { Err(NftError::NoAnswer) }
     }
 
     /// Deletes the table and every ban in the kernel. The sink is stale afterwards.

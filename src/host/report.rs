@@ -1,26 +1,38 @@
 //! What the daemon says: its log, and its answers on the control socket.
 
 use super::clock;
-use super::daemon::{Core, Firewalling};
+use super::daemon::Core;
+use super::firewall::Firewalling;
 use super::server::{self, Answer, CHUNK};
 use super::source::{Spec, State};
+use super::sys::stdio::{Stdio, say};
 use crate::blocklist::{Ban, Cursor};
 use crate::config::LogLevel;
 use crate::control::reply::{self, BanView, JailView, PeerView, StatusView, TableView};
 use crate::control::{Refusal, Request};
-use crate::engine::{MANUAL, Refused};
+use crate::engine::{MANUAL, RESTORED, Refused};
 use crate::time::Instant;
+use core::sync::atomic::{AtomicU32, Ordering};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::format;
-use std::io::{IsTerminal, Write};
 use std::string::{String, ToString};
 use std::vec::Vec;
 
 /// Bans a reply piece looks at before it lets others be served.
 const LISTED: usize = 256;
 
+/// Lines that stderr had no room for.
+static LOST: AtomicU32 = AtomicU32::new(0);
+
 struct Stderr {
     plain: bool,
+}
+
+/// Whether stderr takes a line now. A pipe that says so has room for a page, and our lines are shorter.
+fn writable() -> bool {
+    let mut fd = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: poll(2) writes to the one entry that it is given, and with no timeout does not wait.
+    unsafe { libc::poll(&mut fd, 1, 0) != 0 }
 }
 
 impl Log for Stderr {
@@ -37,9 +49,16 @@ impl Log for Stderr {
             Level::Debug | Level::Trace => ("<7>", ""),
         };
         let lead = if self.plain { name } else { priority };
-        // One write a line, so that lines of several processes do not mix. Where nobody reads, nobody misses it.
-        let line = format!("{lead}{}\n", record.args());
-        let _ = std::io::stderr().write_all(line.as_bytes());
+        // Where nobody reads, nobody misses it: a reader that stalls must not stall the daemon.
+        if !writable() {
+            LOST.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        match LOST.swap(0, Ordering::Relaxed) {
+            0 => {}
+            lost => say(format_args!("{lead}{lost} lines of this log were lost, since nobody read them")),
+        }
+        say(format_args!("{lead}{}", record.args()));
     }
 
     fn flush(&self) {}
@@ -58,8 +77,7 @@ pub(super) fn level(level: LogLevel) -> LevelFilter {
 
 /// Sends the log of this process to stderr: plain on a terminal, else with `<n>` in front.
 pub(super) fn log_to_stderr(wanted: LogLevel) {
-    let logger =
-        std::boxed::Box::leak(std::boxed::Box::new(Stderr { plain: std::io::stderr().is_terminal() }));
+    let logger = std::boxed::Box::leak(std::boxed::Box::new(Stderr { plain: Stdio::ERR.is_terminal() }));
     if log::set_logger(logger).is_ok() {
         log::set_max_level(level(wanted));
     }
@@ -91,7 +109,7 @@ impl Core {
 
     fn obey(&mut self, request: Request<'_>) -> Result<Option<u64>, String> {
         let now = clock::now();
-        let (engine, rules, mut live) = self.order(now);
+        let (engine, rules, mut live) = self.live(now);
         let refused = |why: Refused| {
             match why {
                 Refused::Allowed => "never banned: it holds an allowed, own, gateway or special address",
@@ -254,15 +272,17 @@ impl StatusView for Core {
                 total: totals.bans.get(),
             });
         }
-        if let Some(&count) = banned.get(usize::from(MANUAL)).filter(|n| **n > 0) {
-            f(JailView {
-                name: "manual",
-                filter: "",
-                enabled: true,
-                failures: 0,
-                banned: count,
-                total: count,
-            });
+        for id in [RESTORED, MANUAL] {
+            if let Some(&count) = banned.get(usize::from(id)).filter(|n| **n > 0) {
+                f(JailView {
+                    name: rules.name(id),
+                    filter: "",
+                    enabled: true,
+                    failures: 0,
+                    banned: count,
+                    total: count,
+                });
+            }
         }
     }
 
@@ -276,7 +296,7 @@ impl StatusView for Core {
                 Spec::Logread { argv } => {
                     ("logread", argv.first().map_or("".into(), |a| a.to_string_lossy()).into())
                 }
-                Spec::Stdin => ("stdin", String::new()),
+                Spec::Stdin { .. } => ("stdin", String::new()),
             };
             let (up, error) = match state {
                 State::Up(_) => (true, None),

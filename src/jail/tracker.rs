@@ -50,7 +50,7 @@ pub struct Slot {
 impl Slot {
     /// Unused; what a board's static starts as.
     pub const EMPTY: Self = Self {
-        target: Prefix::host(Addr::UNSPECIFIED),
+        target: Prefix::new(Addr::UNSPECIFIED, 0),
         jail: 0,
         bans: 0,
         attempts: 0,

@@ -155,7 +155,10 @@ impl<'a> Matcher<'a> {
         tally: &mut Tally,
         found: &mut impl FnMut(Hit<'t>),
     ) {
-        let mut left = self.candidates(message) & among;
+        // A line without a header names no program, so the filters that its source is for may be meant, whatever
+        // else they read.
+        let bound = message.form == Form::Raw && among != u32::MAX;
+        let mut left = if bound { among } else { self.candidates(message) & among };
         while left != 0 {
             let index = left.trailing_zeros() as usize;
             left &= left - 1;

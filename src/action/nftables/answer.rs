@@ -3,7 +3,8 @@
 //! A message or attribute that claims more than there is ends the reading with [`Malformed`]; kinds that are not
 //! known are passed on as [`Answer::Other`]. Work is linear in the bytes.
 
-use super::objects::{NEWCHAIN, NEWTABLE};
+use super::dump::Elements;
+use super::objects::{NEWCHAIN, NEWSET, NEWSETELEM, NEWTABLE};
 use super::wire::{ATTR, HEADERS, SUBSYSTEM};
 
 /// `struct nlmsghdr`.
@@ -55,6 +56,22 @@ pub enum Answer<'a> {
         name: &'a [u8],
         /// Rules in it.
         uses: u32,
+    },
+    /// A set.
+    Set {
+        /// Whose answer it is; 0 for an announcement.
+        seq: u32,
+        /// Its name.
+        name: &'a [u8],
+    },
+    /// Some elements of a set.
+    Elements {
+        /// Whose answer it is; 0 for an announcement.
+        seq: u32,
+        /// The set's name.
+        set: &'a [u8],
+        /// The elements.
+        list: Elements<'a>,
     },
     /// Someone changed the ruleset.
     Generation {
@@ -127,6 +144,8 @@ impl<'a> Iterator for Answers<'a> {
 
 const TABLE: u16 = SUBSYSTEM << 8 | NEWTABLE;
 const CHAIN: u16 = SUBSYSTEM << 8 | NEWCHAIN;
+const SET: u16 = SUBSYSTEM << 8 | NEWSET;
+const ELEMENTS: u16 = SUBSYSTEM << 8 | NEWSETELEM;
 const GENERATION: u16 = SUBSYSTEM << 8 | NEWGEN;
 
 fn read(kind: u16, seq: u32, message: &[u8]) -> Result<Answer<'_>, Malformed> {
@@ -167,6 +186,28 @@ fn read(kind: u16, seq: u32, message: &[u8]) -> Result<Answer<'_>, Malformed> {
             })?;
             Ok(Answer::Chain { seq, name, uses })
         }
+        SET => {
+            let mut name: &[u8] = &[];
+            attributes(message, |kind, value| {
+                if kind == 2 {
+                    name = text(value); // NFTA_SET_NAME
+                }
+                Ok(())
+            })?;
+            Ok(Answer::Set { seq, name })
+        }
+        ELEMENTS => {
+            let (mut set, mut list): (&[u8], &[u8]) = (&[], &[]);
+            attributes(message, |kind, value| {
+                match kind {
+                    2 => set = text(value), // NFTA_SET_ELEM_LIST_SET
+                    3 => list = value,      // NFTA_SET_ELEM_LIST_ELEMENTS
+                    _ => {}
+                }
+                Ok(())
+            })?;
+            Ok(Answer::Elements { seq, set, list: Elements::new(list) })
+        }
         GENERATION => {
             let mut id = 0;
             attributes(message, |kind, value| {
@@ -184,21 +225,36 @@ fn read(kind: u16, seq: u32, message: &[u8]) -> Result<Answer<'_>, Malformed> {
 /// Walks the attributes of an nf_tables message.
 fn attributes<'a>(
     message: &'a [u8],
+    each: impl FnMut(u16, &'a [u8]) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
+    nested(message.get(HEADERS..).ok_or(Malformed::Cut)?, each)
+}
+
+/// Walks attributes that fill `rest`.
+pub(super) fn nested<'a>(
+    mut rest: &'a [u8],
     mut each: impl FnMut(u16, &'a [u8]) -> Result<(), Malformed>,
 ) -> Result<(), Malformed> {
-    let mut rest = message.get(HEADERS..).ok_or(Malformed::Cut)?;
-    while !rest.is_empty() {
-        let [l0, l1, k0, k1, ..] = *rest else { return Err(Malformed::Attribute) };
-        let len = usize::from(u16::from_ne_bytes([l0, l1]));
-        let value = rest.get(ATTR..len).ok_or(Malformed::Attribute)?;
-        // The two high bits say "nested" and "network byte order".
-        each(u16::from_ne_bytes([k0, k1]) & 0x3fff, value)?;
-        rest = rest.get(len.next_multiple_of(4)..).unwrap_or(&[]);
+    while let Some((kind, value)) = attribute(&mut rest)? {
+        each(kind, value)?;
     }
     Ok(())
 }
 
-fn number<const N: usize>(value: &[u8]) -> Result<[u8; N], Malformed> {
+/// Takes one attribute off `rest`.
+pub(super) fn attribute<'a>(rest: &mut &'a [u8]) -> Result<Option<(u16, &'a [u8])>, Malformed> {
+    if rest.is_empty() {
+        return Ok(None);
+    }
+    let [l0, l1, k0, k1, ..] = **rest else { return Err(Malformed::Attribute) };
+    let len = usize::from(u16::from_ne_bytes([l0, l1]));
+    let value = rest.get(ATTR..len).ok_or(Malformed::Attribute)?;
+    *rest = rest.get(len.next_multiple_of(4)..).unwrap_or(&[]);
+    // The two high bits say "nested" and "network byte order".
+    Ok(Some((u16::from_ne_bytes([k0, k1]) & 0x3fff, value)))
+}
+
+pub(super) fn number<const N: usize>(value: &[u8]) -> Result<[u8; N], Malformed> {
     value.try_into().map_err(|_| Malformed::Value)
 }
 

@@ -61,7 +61,7 @@ fn answers() -> Vec<u8> {
         ),
         message(10 << 8 | 15, 0, &[generic.as_slice(), &attr(1, &[0, 0, 1, 0])].concat()),
         message(3, 6, &[]),
-        message(10 << 8 | 12, 7, &[]),
+        message(10 << 8 | 18, 7, &[]),
         message(4, 8, &[]),
     ]
     .concat()
@@ -78,7 +78,7 @@ fn answers_are_read() {
         Answer::Chain { seq: 4, name: b"prerouting", uses: 7 },
         Answer::Generation { id: 256 },
         Answer::Done { seq: 6 },
-        Answer::Other { kind: 10 << 8 | 12, seq: 7 },
+        Answer::Other { kind: 10 << 8 | 18, seq: 7 },
         Answer::Overrun,
     ];
     assert_eq!(read, want);

@@ -1,7 +1,7 @@
 //! Which set a target belongs to, what it is called, and which sets stand.
 
 use super::Full;
-use crate::addr::Prefix;
+use crate::addr::{Addr, Prefix};
 use crate::blocklist::Scope;
 
 /// Scopes 0 to `MAX_SCOPES - 1` can be installed.
@@ -70,10 +70,49 @@ impl Set {
         name
     }
 
+    /// The set of this name; `None` where the name is no set's that [`Set::name`] gives.
+    pub fn named(name: &[u8]) -> Option<Self> {
+        let (kind, rest) = name.split_at_checked(3)?;
+        let (family, rest) = rest.split_first()?;
+        let v6 = match family {
+            b'4' => false,
+            b'6' => true,
+            _ => return None,
+        };
+        let most = if v6 { 128 } else { 32 };
+        let (len, rest) = match kind {
+            b"ban" => (most, rest),
+            b"net" => number(rest.strip_prefix(b"_")?).filter(|(len, _)| *len < most)?,
+            _ => return None,
+        };
+        let (scope, rest) = match rest.strip_prefix(b"_p") {
+            Some(digits) => number(digits)?,
+            None => (0, rest),
+        };
+        let set = Self { scope, v6, len };
+        (rest.is_empty() && set.name().as_bytes() == name).then_some(set)
+    }
+
+    /// The target that is kept as `key`; `None` where a key of this set has another length.
+    pub fn target(self, key: &[u8]) -> Option<Prefix> {
+        if self.v6 {
+            return Some(Prefix::new(Addr::v6(key.try_into().ok()?), self.len));
+        }
+        Some(Prefix::new(Addr::v4(key.try_into().ok()?), self.len.checked_add(96)?))
+    }
+
     /// A bit of [`Layout`]: IPv4 lengths 0 to 32, then IPv6 lengths 0 to 128.
     const fn bit(self) -> usize {
         if self.v6 { 33 + self.len as usize } else { self.len as usize }
     }
+}
+
+/// The number that `text` begins with, and what follows.
+fn number(text: &[u8]) -> Option<(u8, &[u8])> {
+    let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
+    let (digits, rest) = text.split_at_checked(digits)?;
+    let add = |n: u8, b: &u8| n.checked_mul(10)?.checked_add(b.checked_sub(b'0')?);
+    Some((digits.iter().try_fold(0, add)?, rest))
 }
 
 impl Name {

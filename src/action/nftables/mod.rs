@@ -38,6 +38,9 @@
 mod answer;
 #[cfg(test)]
 mod answer_tests;
+mod dump;
+#[cfg(test)]
+mod dump_tests;
 mod layout;
 #[cfg(test)]
 mod model;
@@ -48,6 +51,7 @@ mod tests;
 mod wire;
 
 pub use answer::{Answer, Answers, Malformed};
+pub use dump::{Elements, Held, Listing, list};
 pub use layout::{Layout, MAX_SCOPES, Name, Set};
 pub use objects::{Element, Filled, Query, query};
 pub use queue::{Mode, Op, Progress, Queue};

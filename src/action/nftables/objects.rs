@@ -17,8 +17,10 @@ const DELTABLE: u16 = 2;
 pub(super) const NEWCHAIN: u16 = 3;
 pub(super) const GETCHAIN: u16 = 4;
 const NEWRULE: u16 = 6;
-const NEWSET: u16 = 9;
-const NEWSETELEM: u16 = 12;
+pub(super) const NEWSET: u16 = 9;
+pub(super) const GETSET: u16 = 10;
+pub(super) const NEWSETELEM: u16 = 12;
+pub(super) const GETSETELEM: u16 = 13;
 const DELSETELEM: u16 = 14;
 
 /// NFTA_LIST_ELEM, the type of every member of a list.

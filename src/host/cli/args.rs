@@ -1,5 +1,6 @@
 //! Words to commands.
 
+use super::output::print;
 use super::{Done, Failure, check, client, filters, replay, run, test};
 use lexopt::prelude::*;
 use std::format;
@@ -95,25 +96,20 @@ fn usage(error: lexopt::Error) -> Failure {
     Failure::Usage(error.to_string())
 }
 
+/// Words to a command and its options, which may stand before or behind it.
 pub(super) fn dispatch() -> Done {
     let mut parser = lexopt::Parser::from_env();
     let mut command: Option<(&str, &str)> = None;
+    let mut given: Vec<&str> = Vec::new();
     let mut options = Options::default();
     while let Some(arg) = parser.next().map_err(usage)? {
         let name = match arg {
-            Short('h') | Long("help") => {
-                std::print!("{HELP}");
-                return Ok(());
-            }
-            Short('V') | Long("version") => {
-                std::println!("edgeban {}", env!("CARGO_PKG_VERSION"));
-                return Ok(());
-            }
+            Short('h') | Long("help") => return help(),
+            Short('V') | Long("version") => return version(),
             Value(word) if command.is_none() => {
                 let word = word.to_string_lossy();
                 if word == "help" {
-                    std::print!("{HELP}");
-                    return Ok(());
+                    return help();
                 }
                 let known = COMMANDS.iter().find(|(name, _)| *name == word);
                 command = Some(*known.ok_or_else(|| Failure::Usage(format!("unknown command '{word}'")))?);
@@ -131,12 +127,7 @@ pub(super) fn dispatch() -> Done {
             },
             Short(other) => return Err(Failure::Usage(format!("unknown option '-{other}'"))),
         };
-        let Some((word, takes)) = command else {
-            return Err(Failure::Usage(format!("'--{name}' before the command")));
-        };
-        if !takes.split(' ').any(|option| option == name) {
-            return Err(Failure::Usage(format!("'{word}' takes no '--{name}'")));
-        }
+        given.push(name);
         let text = |parser: &mut lexopt::Parser| parser.value().map_err(usage)?.string().map_err(usage);
         match name {
             "json" => options.json = true,
@@ -158,19 +149,27 @@ pub(super) fn dispatch() -> Done {
             }
         }
     }
-    let Some((command, _)) = command else { return Err(Failure::Usage("no command".to_string())) };
+    let Some((command, takes)) = command else { return Err(Failure::Usage("no command".to_string())) };
+    if let Some(name) = given.iter().find(|name| !takes.split(' ').any(|option| option == **name)) {
+        return Err(Failure::Usage(format!("'{command}' takes no '--{name}'")));
+    }
     match command {
         "run" => options.none().and_then(|()| run::run(&options)),
         "check" => options.none().and_then(|()| check::run(&options)),
         "filters" => filters::run(&options),
         "test" => test::run(&options),
         "replay" => replay::run(&options),
-        "version" => {
-            std::println!("edgeban {}", env!("CARGO_PKG_VERSION"));
-            Ok(())
-        }
+        "version" => version(),
         _ => client::run(command, &options),
     }
+}
+
+fn help() -> Done {
+    print(format_args!("{}", HELP.trim_end()))
+}
+
+fn version() -> Done {
+    print(format_args!("edgeban {}", env!("CARGO_PKG_VERSION")))
 }
 
 const OPTIONS: [&str; 11] =

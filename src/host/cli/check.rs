@@ -1,6 +1,7 @@
 //! `edgeban check`, and the configuration as every command finds it.
 
 use super::args::Options;
+use super::output::{print, say};
 use super::{Done, Failure};
 use crate::config::{Known, Settings};
 use crate::host::conf;
@@ -42,7 +43,7 @@ pub(crate) fn placed(path: Option<&Path>, errors: &[String]) -> String {
 /// Reads and loads the configuration; says every problem on stderr.
 pub(super) fn loaded(named: Option<&Path>) -> Result<(Loaded, Option<PathBuf>), Failure> {
     let said = |text: String| {
-        std::eprintln!("{text}");
+        say(format_args!("{text}"));
         Failure::Found
     };
     let (settings, path) = read(named).map_err(said)?;
@@ -55,6 +56,5 @@ pub(super) fn run(options: &Options) -> Done {
     let (loaded, path) = loaded(options.config.as_deref())?;
     let jails = loaded.rules().jails.iter().filter(|jail| jail.enabled).count();
     let sources = loaded.settings.sources.iter().filter(|source| source.enabled).count();
-    std::println!("{}: fine, {jails} jails, {sources} sources", called(path.as_deref()));
-    Ok(())
+    print(format_args!("{}: fine, {jails} jails, {sources} sources", called(path.as_deref())))
 }

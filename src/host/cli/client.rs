@@ -4,7 +4,8 @@ use super::args::Options;
 use super::{Done, Failure, check};
 use crate::addr::{Addr, Prefix};
 use crate::control::Request;
-use crate::host::{client, clock};
+use crate::host::sys::stdio::Stdio;
+use crate::host::{client, clock, conf};
 use crate::time::parse_duration;
 use std::format;
 use std::path::PathBuf;
@@ -30,9 +31,13 @@ pub(super) fn run(command: &str, options: &Options) -> Done {
         "ban" => {
             let span = match &options.time {
                 None => None,
-                Some(text) => Some(parse_duration(text.as_bytes()).ok_or_else(|| {
-                    Failure::Usage(format!("'--for {text}': a duration is 90, 10m, 1h30m, 1w or permanent"))
-                })?),
+                Some(text) => {
+                    Some(parse_duration(text.as_bytes()).filter(|d| d.secs() > 0).ok_or_else(|| {
+                        Failure::Usage(format!(
+                            "'--for {text}': a duration is 90, 10m, 1h30m, 1w or permanent"
+                        ))
+                    })?)
+                }
             };
             let target = target(&options.one("an address")?)?;
             Request::Ban { target, jail: options.jail.as_deref(), span }
@@ -60,16 +65,30 @@ pub(super) fn run(command: &str, options: &Options) -> Done {
             if other == "bans" { Request::Bans } else { Request::Reload }
         }
     };
+    // The protocol has no words for other names, and no jail has one.
+    let odd = |name: &&str| name.bytes().any(|b| !b.is_ascii_alphanumeric() && b != b'_' && b != b'-');
+    let jail = match request {
+        Request::Status { jail } | Request::Ban { jail, .. } => jail,
+        Request::Attempt { jail, .. } => Some(jail),
+        _ => None,
+    };
+    if let Some(name) = jail.filter(|name| name.is_empty() || name.len() > 31 || odd(name)) {
+        return Err(Failure::Error(format!("no such jail: {name}")));
+    }
     let socket = match &options.socket {
         Some(path) => path.clone(),
         None => {
             let read = check::read(options.config.as_deref());
             let (settings, _) = read.map_err(Failure::Error)?;
-            PathBuf::from(settings.global.control.as_str())
+            let usual = PathBuf::from(settings.global.control.as_str());
+            match conf::own_control(&settings).filter(|own| !usual.exists() && own.exists()) {
+                Some(own) => own,
+                None => usual,
+            }
         }
     };
     let now = clock::wall().div_euclid(1000);
-    let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
+    let (mut out, mut err) = (std::io::BufWriter::new(Stdio::OUT), Stdio::ERR);
     match client::run(&socket, &request, options.json, now, &mut out, &mut err) {
         0 => Ok(()),
         _ => Err(Failure::Found),

@@ -33,12 +33,12 @@ pub fn main() -> ExitCode {
     match args::dispatch() {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(why)) => {
-            std::eprintln!("edgeban: {why}\nTry 'edgeban --help'.");
+            output::say(format_args!("edgeban: {why}\nTry 'edgeban --help'."));
             ExitCode::from(2)
         }
         Err(Failure::Found) => ExitCode::from(1),
         Err(Failure::Error(why)) => {
-            std::eprintln!("edgeban: {why}");
+            output::say(format_args!("edgeban: {why}"));
             ExitCode::from(1)
         }
     }

@@ -1,26 +1,36 @@
-//! Standard output, and the sums that `test` and `replay` end with.
+//! Standard output and standard error, neither of which can make the program panic.
 
 use super::{Done, Failure};
+use crate::host::sys::stdio::Stdio;
+pub(super) use crate::host::sys::stdio::say;
 use std::format;
-use std::io::{self, BufWriter, Stdout, Write};
+use std::io::{self, BufWriter, Write};
 
-/// Standard output behind a buffer. A reader that went away ends the program quietly, as `head` expects.
-pub(super) struct Out(BufWriter<Stdout>);
+/// Writes `text` to standard output and nothing else.
+pub(super) fn print(text: core::fmt::Arguments<'_>) -> Done {
+    let mut out = Out::new();
+    out.line(text);
+    out.done()
+}
+
+/// Standard output behind a buffer. A reader that went away ends the program quietly, as `head` expects; any other
+/// error ends it with exit code 1.
+pub(super) struct Out(BufWriter<Stdio>);
 
 impl Out {
     pub(super) fn new() -> Self {
-        Self(BufWriter::with_capacity(1 << 16, io::stdout()))
+        Self(BufWriter::with_capacity(1 << 16, Stdio::OUT))
     }
 
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
-        if self.0.write_all(bytes).is_err() {
-            std::process::exit(0);
+        if let Err(e) = self.0.write_all(bytes) {
+            end(&e);
         }
     }
 
     pub(super) fn line(&mut self, text: core::fmt::Arguments<'_>) {
-        if writeln!(self.0, "{text}").is_err() {
-            std::process::exit(0);
+        if let Err(e) = writeln!(self.0, "{text}") {
+            end(&e);
         }
     }
 
@@ -32,4 +42,13 @@ impl Out {
             _ => Ok(()),
         }
     }
+}
+
+/// A long run is not carried on for nobody.
+fn end(error: &io::Error) -> ! {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        std::process::exit(0);
+    }
+    say(format_args!("edgeban: standard output: {error}"));
+    std::process::exit(1);
 }

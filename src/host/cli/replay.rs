@@ -2,12 +2,13 @@
 
 use super::args::Options;
 use super::lines::Lines;
-use super::output::Out;
+use super::output::{Out, say};
 use super::{Done, Failure, check};
 use crate::addr::Prefix;
 use crate::blocklist::{Change, Reason};
 use crate::control::json::Writer;
 use crate::engine::{Clock, Engine, Input, Rules, Watcher};
+use crate::host::sys::stdio::Stdio;
 use crate::host::{clock, memory};
 use crate::jail::{JailId, Sentence};
 use crate::session::Failure as Failed;
@@ -15,7 +16,7 @@ use crate::time::civil::{Calendar, rfc3339};
 use crate::time::{Duration, Instant};
 use std::collections::{HashMap, VecDeque};
 use std::format;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::Path;
 use std::string::{String, ToString};
 use std::vec::Vec;
@@ -44,30 +45,50 @@ pub(super) fn run(options: &Options) -> Done {
         file: None,
         line: 0,
         latest: Instant::ZERO,
-        lines: HashMap::new(),
+        lines: HashMap::default(),
         cause: Vec::new(),
+        by: None,
         bans: 0,
     };
+    // Said before the hours that the others may take; only asked, since a pipe cannot be opened twice.
     for path in &options.words {
+        std::fs::metadata(path).map_err(|e| Failure::Error(format!("{}: {e}", path.display())))?;
+    }
+    for (stream, path) in options.words.iter().enumerate() {
         watch.file = (options.words.len() > 1).then(|| path.display().to_string());
-        file(path, max_line, &mut engine, &mut watch)?;
+        file(path, stream as u32, max_line, &mut engine, &mut watch)?;
     }
     let Report { mut out, bans, .. } = watch;
     if !options.json {
         let mut counts = Vec::new();
-        engine.counters(&mut |_, name, n| counts.push((name, n)));
-        let shown = ["lines", "hits", "failures", "already_banned", "allowed", "late"];
-        let counts: Vec<String> = counts
-            .iter()
-            .filter(|(name, n)| shown.contains(name) && *n > 0)
-            .map(|(name, n)| format!("{n} {}", name.replace('_', " ")))
-            .collect();
+        engine.counters(&mut |stage, name, n| {
+            // The stages count some things under one name: what is shown is the engine's own, and its `hits`
+            // are lines that a rule read, not failures.
+            let shown = match (stage, name) {
+                ("engine", "lines") => Some("lines"),
+                ("engine", "hits") => Some("matched"),
+                ("engine", "failures") => Some("failures"),
+                ("engine", "already_banned") => Some("of addresses banned already"),
+                ("engine", "allowed") => Some("of addresses that are never banned"),
+                ("jail", "late") => Some("too late to count"),
+                _ => None,
+            };
+            if let Some(words) = shown.filter(|_| n > 0) {
+                counts.push(format!("{n} {words}"));
+            }
+        });
         out.line(format_args!("{bans} bans; {}", counts.join(", ")));
     }
     out.done()
 }
 
-fn file(path: &Path, max_line: usize, engine: &mut Engine<'_>, watch: &mut Report<'_>) -> Done {
+fn file(
+    path: &Path,
+    stream: u32,
+    max_line: usize,
+    engine: &mut Engine<'_>,
+    watch: &mut Report<'_>,
+) -> Done {
     let fail = |e: std::io::Error| Failure::Error(format!("{}: {e}", path.display()));
     let input = std::fs::File::open(path).map_err(fail)?;
     let meta = input.metadata().map_err(fail)?;
@@ -76,7 +97,7 @@ fn file(path: &Path, max_line: usize, engine: &mut Engine<'_>, watch: &mut Repor
     let zone = clock::Local::new();
     let rule = |civil: &_| zone.east(civil);
     let calendar = Calendar::new(written.map_or_else(clock::wall, |t| t.as_millis() as i64), &rule);
-    let input_of_line = Input { stream: 0, jails: u32::MAX, clock: Clock::Replay(&calendar) };
+    let input_of_line = Input { stream, jails: u32::MAX, clock: Clock::Replay(&calendar) };
     let mut lines = Lines::new(input, max_line);
     let mut progress = Progress::new(meta.len());
     let rules = watch.rules;
@@ -84,7 +105,9 @@ fn file(path: &Path, max_line: usize, engine: &mut Engine<'_>, watch: &mut Repor
         watch.line = number;
         match line {
             Some(line) => engine.line(rules, line, &input_of_line, watch),
-            None => std::eprintln!("{}:{number}: longer than {max_line} bytes, not read", path.display()),
+            None => {
+                say(format_args!("{}:{number}: longer than {max_line} bytes, not read", path.display()))
+            }
         }
         progress.show(&lines.read);
     }
@@ -96,32 +119,33 @@ fn file(path: &Path, max_line: usize, engine: &mut Engine<'_>, watch: &mut Repor
 struct Progress {
     size: u64,
     next: u64,
+    err: Stdio,
 }
 
 impl Progress {
     fn new(size: u64) -> Self {
-        let shown = size > 2 * STEP && std::io::stderr().is_terminal();
-        Self { size, next: if shown { STEP } else { u64::MAX } }
+        let shown = size > 2 * STEP && Stdio::ERR.is_terminal();
+        Self { size, next: if shown { STEP } else { u64::MAX }, err: Stdio::ERR }
     }
 
     fn show(&mut self, read: &u64) {
         if *read >= self.next {
             self.next = *read + STEP;
-            let _ = write!(
-                std::io::stderr(),
-                "\r{:3} % of {} MiB",
-                100 * *read / self.size.max(1),
-                self.size >> 20
-            );
+            let (percent, size) = (100 * *read / self.size.max(1), self.size >> 20);
+            let _ = self.err.write_all(format!("\r{percent:3} % of {size} MiB").as_bytes());
         }
     }
 
-    fn clear(&self) {
+    fn clear(&mut self) {
         if self.next != u64::MAX {
-            let _ = write!(std::io::stderr(), "\r{:30}\r", "");
+            let _ = self.err.write_all(format!("\r{:30}\r", "").as_bytes());
         }
     }
 }
+
+/// Already here for the tables; std's own would be another 4 KB. A log that was made to collide only makes its own
+/// replay slow.
+type Hasher = core::hash::BuildHasherDefault<siphasher::sip::SipHasher13>;
 
 /// Failures of one source in one jail: line and time.
 type Trail = VecDeque<(u64, Instant)>;
@@ -133,9 +157,11 @@ struct Report<'r> {
     file: Option<String>,
     line: u64,
     latest: Instant,
-    lines: HashMap<(JailId, Prefix), Trail>,
+    lines: HashMap<(JailId, Prefix), Trail, Hasher>,
     /// Lines of the sentence whose change follows.
     cause: Vec<u64>,
+    /// Its jail: a ban that a second jail renews keeps the first one's name.
+    by: Option<JailId>,
     bans: u64,
 }
 
@@ -180,14 +206,15 @@ impl Report<'_> {
         w.key("seconds").option(seconds, |w, s| {
             w.u64(s);
         });
-        if let Some(file) = &self.file {
-            w.key("file").str(file.as_bytes());
-        }
         w.key("lines").array();
         for line in lines {
             w.u64(*line);
         }
-        w.end_array().end_object().newline();
+        w.end_array();
+        if let Some(file) = &self.file {
+            w.key("file").str(file.as_bytes());
+        }
+        w.end_object().newline();
     }
 }
 
@@ -212,6 +239,7 @@ impl Watcher for Report<'_> {
     }
 
     fn sentence(&mut self, sentence: &Sentence) {
+        self.by = Some(sentence.jail);
         let oldest = sentence.since - self.findtime(sentence.jail);
         let trail = self.lines.remove(&(sentence.jail, sentence.target)).unwrap_or_default();
         self.cause = trail.into_iter().filter(|(_, at)| *at >= oldest).map(|(line, _)| line).collect();
@@ -231,7 +259,8 @@ impl Watcher for Report<'_> {
                 let now = self.latest.max(ban.since);
                 let length =
                     if ban.until == Instant::NEVER { Duration::FOREVER } else { ban.until.since(now) };
-                self.event("ban", now, ban.target, ban.jail, length, &cause);
+                let jail = self.by.take().unwrap_or(ban.jail);
+                self.event("ban", now, ban.target, jail, length, &cause);
             }
             Change::Removed(ban, reason) => {
                 let at = if reason == Reason::Expired { ban.until } else { self.latest };

@@ -3,8 +3,10 @@
 use super::args::Options;
 use super::{Done, Failure, check};
 use crate::host::daemon::{self, Daemon};
+use crate::host::memory;
 
 pub(super) fn run(options: &Options) -> Done {
+    memory::frugal();
     let (loaded, path) = check::loaded(options.config.as_deref())?;
     let control = options.socket.clone();
     let plan =

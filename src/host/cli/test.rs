@@ -2,12 +2,13 @@
 
 use super::args::Options;
 use super::lines::Lines;
-use super::output::Out;
+use super::output::{Out, say};
 use super::{Done, Failure};
 use crate::addr::Addr;
 use crate::control::json::Writer;
 use crate::filter::Filter;
 use crate::host::arena::Arena;
+use crate::host::sys::stdio::Stdio;
 use crate::host::{clock, load, memory};
 use crate::matcher::{Active, AppSlot, Hit, Matcher, Source, Tally, Verdict};
 use crate::rules;
@@ -15,7 +16,6 @@ use crate::session::Event;
 use crate::syslog::{self, Message, Parsed};
 use crate::time::civil::Calendar;
 use crate::time::{Duration, Instant};
-use std::collections::BTreeMap;
 use std::format;
 use std::io::Read;
 use std::string::{String, ToString};
@@ -61,20 +61,20 @@ pub(super) fn run(options: &Options) -> Done {
         [_, more, ..] => return Err(Failure::Usage(format!("unexpected '{}'", more.display()))),
     };
     let input: std::boxed::Box<dyn Read> = match path {
-        None => std::boxed::Box::new(std::io::stdin()),
+        None => std::boxed::Box::new(Stdio::IN),
         Some(path) => {
             let open = std::fs::File::open(path);
             std::boxed::Box::new(open.map_err(|e| Failure::Error(format!("{}: {e}", path.display())))?)
         }
     };
+    let name = path.map_or("standard input".to_string(), |path| path.display().to_string());
     let mut lines = Lines::new(input, MAX_LINE);
-    let mut tester =
-        Tester { matcher, among, json: options.json, out: Out::new(), counts: BTreeMap::new() };
+    let mut tester = Tester { matcher, among, json: options.json, out: Out::new(), counts: Vec::new() };
     let mut memory = memory::Matching::new(MAX_LINE);
     let mut session_memory = memory::SessionMemory::new(1024);
     let mut sessions = session_memory.lend([0; 16], Duration::from_secs(600));
     loop {
-        let next = lines.next().map_err(|e| Failure::Error(format!("input: {e}")))?;
+        let next = lines.next().map_err(|e| Failure::Error(format!("{name}: {e}")))?;
         let Some((number, line)) = next else { break };
         tester.line(number, line, &mut memory, &mut sessions);
     }
@@ -87,11 +87,9 @@ fn chosen(options: &Options, arena: &mut Arena) -> Result<Vec<Filter<'static>>, 
     if given.iter().filter(|g| **g).count() > 1 {
         return Err(Failure::Usage("--filter, --filter-file and --rule exclude each other".to_string()));
     }
-    let mut compile = |text: &str, place: &str| {
+    let mut compile = |text: &str, placed: &dyn Fn(&str) -> String| {
         load::compile_text(text, arena).map(|filter| vec![filter]).map_err(|errors| {
-            for error in errors {
-                std::eprintln!("{place}:{error}");
-            }
+            errors.iter().for_each(|error| say(format_args!("{}", placed(error))));
             Failure::Found
         })
     };
@@ -103,13 +101,20 @@ fn chosen(options: &Options, arena: &mut Arena) -> Result<Vec<Filter<'static>>, 
     if let Some(path) = &options.filter_file {
         let text = std::fs::read_to_string(path)
             .map_err(|e| Failure::Error(format!("{}: {e}", path.display())))?;
-        return compile(&text, &path.display().to_string());
+        return compile(&text, &|error| format!("{}:{error}", path.display()));
     }
     if let Some(rule) = &options.rule {
         let first = rule.split([' ', '@']).next().unwrap_or("");
         let verdict = if ["fail", "help", "gain", "ignore"].contains(&first) { "" } else { "fail " };
-        // The rule is the third line and its verdict may be ours: the column is the rule's own.
-        return compile(&format!("filter rule\napp *\n{verdict}{rule}\nkind raw"), "--rule");
+        // The rule is the third line there, and its verdict may be ours.
+        let placed = |error: &str| match error.strip_prefix("3:").and_then(|e| e.split_once(':')) {
+            Some((column, message)) => {
+                let column = column.parse().unwrap_or(0usize).saturating_sub(verdict.len()).max(1);
+                format!("--rule:1:{column}:{message}")
+            }
+            None => format!("--rule:{error}"),
+        };
+        return compile(&format!("filter rule\napp *\n{verdict}{rule}\nkind raw"), &placed);
     }
     Ok(rules::ALL.iter().map(|filter| **filter).collect())
 }
@@ -119,8 +124,8 @@ struct Tester<'a> {
     among: u32,
     json: bool,
     out: Out,
-    /// Lines a rule, or a verdict without one.
-    counts: BTreeMap<String, u64>,
+    /// Lines a rule, or a verdict without one, by its name.
+    counts: Vec<(String, u64)>,
 }
 
 impl Tester<'_> {
@@ -132,9 +137,6 @@ impl Tester<'_> {
         sessions: &mut crate::session::Sessions<'_>,
     ) {
         let Some(line) = line else { return self.report(number, "overlong", None, &[], b"") };
-        if line.is_empty() {
-            return;
-        }
         let Parsed::Message(message) = syslog::parse(line) else {
             return self.report(number, "none", None, &[], line);
         };
@@ -183,7 +185,10 @@ impl Tester<'_> {
             format!("{name}:{}", hit.rule)
         });
         let label = rule.as_ref().map_or(verdict.to_string(), |rule| format!("{verdict:<6} {rule}"));
-        *self.counts.entry(label).or_default() += 1;
+        match self.counts.binary_search_by(|(known, _)| known.cmp(&label)) {
+            Ok(at) => self.counts[at].1 += 1,
+            Err(at) => self.counts.insert(at, (label, 1)),
+        }
         if self.json {
             let out = &mut self.out;
             let mut bytes = |b: &[u8]| out.bytes(b);

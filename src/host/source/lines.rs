@@ -3,13 +3,24 @@
 use super::SourceTally;
 use crate::frame::{Framer, Framing, Tally};
 use core::fmt;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use std::boxed::Box;
 use std::sync::{Mutex, PoisonError};
 use std::vec;
 use std::vec::Vec;
 
-/// The longest line.
-pub(super) const LONGEST_LINE: usize = 8192;
+/// The longest line; set before the first source opens, since a pooled buffer keeps its size.
+static LONGEST: AtomicUsize = AtomicUsize::new(8192);
+
+/// The longest line in bytes that any source hands up.
+pub(super) fn longest() -> usize {
+    LONGEST.load(Ordering::Relaxed)
+}
+
+/// Sets the longest line, in bytes (`max_line`). Streams that were opened before keep what held then.
+pub fn set_longest(bytes: usize) {
+    LONGEST.store(bytes, Ordering::Relaxed);
+}
 
 /// Framers that streams have given back, at the start of a stream again. Their buffers are never freed: there are
 /// as many as streams ever were open at once, and a reload finds them here.
@@ -27,7 +38,7 @@ impl Lines {
         let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
         let spare = pool.iter().position(|(f, _)| *f == framing).map(|at| pool.swap_remove(at).1);
         let framer = spare.unwrap_or_else(|| {
-            let buf = Box::leak(vec![0; LONGEST_LINE].into_boxed_slice());
+            let buf = Box::leak(vec![0; longest()].into_boxed_slice());
             Framer::new(buf, framing)
         });
         Self { framing, framer: Some(framer) }
@@ -38,9 +49,9 @@ impl Lines {
         Self::new(Framing::Lf)
     }
 
-    /// A TCP stream of RFC 6587, of either kind.
-    pub(super) fn stream() -> Self {
-        Self::new(Framing::Auto)
+    /// A byte stream that is cut into lines so.
+    pub(super) fn stream(framing: Framing) -> Self {
+        Self::new(framing)
     }
 
     /// Every piece is one message.

@@ -33,10 +33,12 @@ mod unix;
 mod tests;
 
 pub use error::Error;
+pub use lines::set_longest;
 pub use sources::{Sources, State};
 
 use super::poll::Poller;
 use crate::addr::Addr;
+use crate::frame::Framing;
 use crate::tally::tally;
 use crate::time::Instant;
 use core::net::SocketAddr;
@@ -61,6 +63,8 @@ pub enum Spec {
         listen: SocketAddr,
         /// The most connections at once; one more closes another.
         connections: u16,
+        /// How messages end.
+        framing: Framing,
     },
     /// A datagram socket that `syslog(3)` writes to.
     Unix {
@@ -78,7 +82,10 @@ pub enum Spec {
         argv: Vec<CString>,
     },
     /// Standard input, to its end.
-    Stdin,
+    Stdin {
+        /// How lines end.
+        framing: Framing,
+    },
 }
 
 impl Spec {

@@ -264,8 +264,9 @@ impl Sources {
 
     #[cfg(test)]
     pub(super) fn add_input(&mut self, poller: &Poller, fd: std::os::fd::OwnedFd) {
-        let kind = Kind::Stdin(Stdin::over(poller, token(self.slots.len()), fd).unwrap());
-        self.slots.push(Some(Slot { spec: Spec::Stdin, kind, tally: SourceTally::default() }));
+        let framing = crate::frame::Framing::Lf;
+        let kind = Kind::Stdin(Stdin::over(poller, token(self.slots.len()), fd, framing).unwrap());
+        self.slots.push(Some(Slot { spec: Spec::Stdin { framing }, kind, tally: SourceTally::default() }));
     }
 
     #[cfg(test)]
@@ -282,7 +283,9 @@ fn token(index: usize) -> Token {
 fn open(poller: &Poller, token: Token, spec: &Spec, saved: &[(PathBuf, Saved)]) -> Result<Kind, Error> {
     Ok(match spec {
         Spec::Udp { listen } => Kind::Udp(Udp::open(poller, token, *listen)?),
-        Spec::Tcp { listen, connections } => Kind::Tcp(Tcp::open(poller, token, *listen, *connections)?),
+        Spec::Tcp { listen, connections, framing } => {
+            Kind::Tcp(Tcp::open(poller, token, *listen, *connections, *framing)?)
+        }
         Spec::Unix { path } => Kind::Unix(Unix::open(poller, token, path)?),
         Spec::File { path } => {
             let own = |(p, s): &(PathBuf, Saved)| (*p == FileSource::absolute(path)).then_some(*s);
@@ -290,6 +293,6 @@ fn open(poller: &Poller, token: Token, spec: &Spec, saved: &[(PathBuf, Saved)]) 
             Kind::File(Box::new(FileSource::new(poller, token, path, saved)))
         }
         Spec::Logread { argv } => Kind::Logread(Box::new(Logread::new(token, argv))),
-        Spec::Stdin => Kind::Stdin(Stdin::open(poller, token)?),
+        Spec::Stdin { framing } => Kind::Stdin(Stdin::open(poller, token, *framing)?),
     })
 }

@@ -2,9 +2,11 @@
 
 use super::lines::Lines;
 use super::{Cx, Error, LineMeta, StreamKey};
+use crate::frame::Framing;
 use crate::host::poll::{Interest, Poller, Token};
+use crate::host::sys::stdio::Stdio;
 use crate::host::sys::{Errno, file};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 /// Any readable descriptor. A pipe is read when it has input, one read each time, so that it can stay blocking:
 /// its flags are shared with other processes.
@@ -18,18 +20,23 @@ pub(super) struct Stdin {
 }
 
 impl Stdin {
-    pub(super) fn open(poller: &Poller, token: Token) -> Result<Self, Error> {
-        let fd = std::io::stdin().as_fd().try_clone_to_owned().map_err(|e| Error::Stdin(e.into()))?;
-        Self::over(poller, token, fd)
+    pub(super) fn open(poller: &Poller, token: Token, framing: Framing) -> Result<Self, Error> {
+        let fd = Stdio::IN.duplicate().map_err(Error::Stdin)?;
+        Self::over(poller, token, fd, framing)
     }
 
-    pub(super) fn over(poller: &Poller, token: Token, fd: OwnedFd) -> Result<Self, Error> {
+    pub(super) fn over(
+        poller: &Poller,
+        token: Token,
+        fd: OwnedFd,
+        framing: Framing,
+    ) -> Result<Self, Error> {
         let always = match poller.add(&fd, token, Interest::Read) {
             Ok(()) => false,
             Err(Errno::PERM) => true,
             Err(e) => return Err(Error::Stdin(e)),
         };
-        Ok(Self { fd, lines: Lines::text(), always, ended: false })
+        Ok(Self { fd, lines: Lines::stream(framing), always, ended: false })
     }
 
     pub(super) const fn pending(&self) -> bool {

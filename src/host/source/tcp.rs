@@ -6,6 +6,7 @@
 use super::lines::Lines;
 use super::{Cx, Error, LineMeta, StreamKey};
 use crate::addr::Addr;
+use crate::frame::Framing;
 use crate::host::poll::{Interest, Poller, Token};
 use crate::host::sys::{Errno, file, net};
 use crate::time::{Duration, Instant};
@@ -36,6 +37,7 @@ pub(super) struct Tcp {
     token: Token,
     conns: Vec<Option<Conn>>,
     serial: u32,
+    framing: Framing,
     paused: Option<Instant>,
 }
 
@@ -45,6 +47,7 @@ impl Tcp {
         token: Token,
         listen: SocketAddr,
         most: u16,
+        framing: Framing,
     ) -> Result<Self, Error> {
         let open = || -> Result<TcpListener, Errno> {
             let listener = TcpListener::bind(listen)?;
@@ -55,7 +58,7 @@ impl Tcp {
         let listener = open().map_err(|e| Error::Listen(listen, e))?;
         let mut conns = Vec::new();
         conns.resize_with(usize::from(most.max(1)), || None);
-        Ok(Self { listener, token, conns, serial: 0, paused: None })
+        Ok(Self { listener, token, conns, serial: 0, framing, paused: None })
     }
 
     #[cfg(test)]
@@ -123,7 +126,8 @@ impl Tcp {
             self.serial = self.serial.wrapping_add(1);
             let (from, key) = (net::addr_of(&peer), StreamKey(self.serial));
             if let Some(slot) = self.conns.get_mut(place) {
-                *slot = Some(Conn { stream, from, key, lines: Lines::stream(), active: cx.now });
+                *slot =
+                    Some(Conn { stream, from, key, lines: Lines::stream(self.framing), active: cx.now });
             }
         }
     }

@@ -128,7 +128,7 @@ fn udp(listen: &str) -> Spec {
 }
 
 fn tcp(listen: &str, connections: u16) -> Spec {
-    Spec::Tcp { listen: listen.parse().unwrap(), connections }
+    Spec::Tcp { listen: listen.parse().unwrap(), connections, framing: crate::frame::Framing::Auto }
 }
 
 fn sh(script: &str) -> Spec {

@@ -10,6 +10,7 @@ pub mod inotify;
 pub mod net;
 pub mod signal;
 pub mod spawn;
+pub mod stdio;
 pub mod timer;
 
 use core::ffi::c_int;

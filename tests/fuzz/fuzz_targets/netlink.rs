@@ -2,7 +2,7 @@
 //! names from within its own bytes, until the first that is malformed; and nothing after that one.
 #![no_main]
 
-use edgeban::action::nftables::{Answer, Answers};
+use edgeban::action::nftables::{Answer, Answers, Set};
 use libfuzzer_sys::fuzz_target;
 
 /// `struct nlmsghdr`: no message is shorter.
@@ -62,6 +62,23 @@ fn check(answer: Answer<'_>, plain: &Plain<'_>) {
         Answer::Table { seq, name, .. } | Answer::Chain { seq, name, .. } => {
             assert!(plain.kind == 10 << 8 || plain.kind == 10 << 8 | 3);
             assert!(inside(name, plain.bytes) && !name.contains(&0));
+            seq
+        }
+        Answer::Set { seq, name } => {
+            assert!(inside(name, plain.bytes) && !name.contains(&0));
+            if let Some(set) = Set::named(name) {
+                assert_eq!(set.name().as_bytes(), name);
+            }
+            seq
+        }
+        Answer::Elements { seq, set, list } => {
+            assert!(inside(set, plain.bytes));
+            let set = Set::named(set);
+            for held in list.flatten() {
+                assert!(inside(held.key, plain.bytes));
+                // A key of the wrong length is no target.
+                let _ = (held.port(), set.and_then(|set| set.target(held.key)));
+            }
             seq
         }
         Answer::Generation { .. } => {

@@ -27,7 +27,7 @@ mod tests;
 
 pub use saved::Saved;
 
-use super::lines::LONGEST_LINE;
+use super::lines::longest;
 use super::{Cx, Error};
 use crate::host::poll::{Interest, Poller, Token};
 use crate::host::sys::Errno;
@@ -36,6 +36,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::vec;
 use std::vec::Vec;
 use tail::{Id, Tail};
 use watch::Watcher;
@@ -339,7 +340,7 @@ fn open(path: &Path) -> Result<(File, Id, u64), Error> {
 /// The start of the line that ends at or after `end`. Where that line is longer than the longest, a place in it
 /// from which it is still too long, so that its tail is never taken for a line.
 fn line_start(file: &File, end: u64) -> u64 {
-    let mut window = [0u8; LONGEST_LINE + 1];
+    let mut window = vec![0u8; longest() + 1];
     let from = end.saturating_sub(window.len() as u64);
     let len = (end - from) as usize;
     let Some(window) = window.get_mut(..len) else { return end };

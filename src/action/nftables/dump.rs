@@ -1,0 +1,123 @@
+//! What stands in the kernel: asked for with [`list`], read from [`Answer::Set`](super::Answer::Set) and
+//! [`Answer::Elements`](super::Answer::Elements). So a new run knows the bans of the one before.
+//!
+//! The kernel answers in many datagrams, the last of which ends with [`Answer::Done`](super::Answer::Done).
+
+use super::answer::{Malformed, attribute, nested, number};
+use super::layout::Name;
+use super::objects::{GETSET, GETSETELEM};
+use super::wire::{FAMILY_INET, Full, HEADERS, NLM_F_REQUEST, SUBSYSTEM};
+
+/// NLM_F_ROOT and NLM_F_MATCH of linux/netlink.h: all there is.
+const NLM_F_DUMP: u16 = 0x300;
+
+/// What can be listed of the own table.
+#[derive(Clone, Copy, Debug)]
+pub enum Listing<'a> {
+    /// Its sets.
+    Sets,
+    /// The elements of a set.
+    Elements(&'a Name),
+}
+
+/// Writes a request for a listing, numbered `seq`, and returns its bytes; [`Full`] below 64 bytes.
+pub fn list<'b>(buf: &'b mut [u8], what: Listing<'_>, seq: u32) -> Result<&'b [u8], Full> {
+    let (kind, set) = match what {
+        Listing::Sets => (GETSET, None),
+        Listing::Elements(name) => (GETSETELEM, Some(name.as_bytes())),
+    };
+    let mut len = 0usize;
+    let mut put = |bytes: &[u8]| {
+        let end = len.saturating_add(bytes.len());
+        buf.get_mut(len..end).ok_or(Full)?.copy_from_slice(bytes);
+        len = end;
+        Ok(())
+    };
+    // The table's name and its end mark need no padding; the set's does.
+    let padded = set.map_or(0, |name| (name.len() + 1).next_multiple_of(4));
+    let total = HEADERS + 12 + if set.is_some() { 4 + padded } else { 0 };
+    put(&u32::try_from(total).map_err(|_| Full)?.to_ne_bytes())?;
+    put(&(SUBSYSTEM << 8 | kind).to_ne_bytes())?;
+    put(&(NLM_F_REQUEST | NLM_F_DUMP).to_ne_bytes())?;
+    put(&seq.to_ne_bytes())?;
+    put(&[0; 4])?;
+    put(&[FAMILY_INET, 0, 0, 0])?;
+    put(&12u16.to_ne_bytes())?;
+    put(&1u16.to_ne_bytes())?; // NFTA_SET_TABLE, NFTA_SET_ELEM_LIST_TABLE
+    put(b"edgeban\0")?;
+    if let Some(name) = set {
+        put(&u16::try_from(4 + name.len() + 1).map_err(|_| Full)?.to_ne_bytes())?;
+        put(&2u16.to_ne_bytes())?; // NFTA_SET_ELEM_LIST_SET
+        put(name)?;
+        put([0; 4].get(..padded.saturating_sub(name.len())).unwrap_or(&[]))?;
+    }
+    buf.get(..len).ok_or(Full)
+}
+
+/// An element as the kernel holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held<'a> {
+    /// Its key; of what length depends on the set.
+    pub key: &'a [u8],
+    /// The milliseconds it was given; `None` is for ever.
+    pub timeout: Option<u64>,
+    /// The milliseconds that are left; `None` where the kernel does not say.
+    pub left: Option<u64>,
+}
+
+impl Held<'_> {
+    /// The port, where this is an element of a scope's ports.
+    pub const fn port(&self) -> Option<u16> {
+        match *self.key {
+            [_, 0, 0, 0, high, low, 0, 0] => Some(u16::from_be_bytes([high, low])),
+            _ => None,
+        }
+    }
+}
+
+/// The elements of one message. After the first [`Malformed`] there are no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elements<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Elements<'a> {
+    pub(super) const fn new(rest: &'a [u8]) -> Self {
+        Self { rest }
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Result<Held<'a>, Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let read = attribute(&mut self.rest).and_then(|found| match found {
+            Some((_, value)) => element(value).map(Some),
+            None => Ok(None),
+        });
+        if read.is_err() {
+            self.rest = &[];
+        }
+        read.transpose()
+    }
+}
+
+fn element(value: &[u8]) -> Result<Held<'_>, Malformed> {
+    let mut held = Held { key: &[], timeout: None, left: None };
+    nested(value, |kind, value| {
+        match kind {
+            // NFTA_SET_ELEM_KEY, in it NFTA_DATA_VALUE
+            1 => nested(value, |kind, value| {
+                if kind == 1 {
+                    held.key = value;
+                }
+                Ok(())
+            })?,
+            4 => held.timeout = Some(u64::from_be_bytes(number(value)?)), // NFTA_SET_ELEM_TIMEOUT
+            5 => held.left = Some(u64::from_be_bytes(number(value)?)),    // NFTA_SET_ELEM_EXPIRATION
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(held)
+}

@@ -1,0 +1,115 @@
+//! The firewall as the daemon has it, and what tells it and the log of every ban.
+
+use super::nft::{NftError, NftSink};
+use crate::action::nftables::Op;
+use crate::blocklist::{Change, LISTED_ONLY, Reason};
+use crate::config::{Firewall, Settings};
+use crate::engine::{Rules, Watcher};
+use crate::jail::{JailId, Sentence};
+use crate::time::{Duration, Instant};
+use log::{debug, info, warn};
+use std::format;
+use std::string::{String, ToString};
+use std::vec;
+
+/// Bytes of a netlink batch.
+const BATCH: usize = 64 * 1024;
+/// Changes that wait for the end of a turn.
+const CHANGES: usize = 1024;
+
+/// The firewall, or why there is none.
+pub(super) enum Firewalling {
+    /// Packets are dropped.
+    On {
+        /// The kernel's table.
+        sink: std::boxed::Box<NftSink<'static>>,
+        /// When a stale table is rebuilt next, and the pause after that.
+        retry: (Instant, Duration),
+        /// What went wrong last.
+        error: Option<NftError>,
+    },
+    /// Only the blocklist in memory knows.
+    Off(String),
+}
+
+/// Opens the firewall that the settings ask for.
+///
+/// # Errors
+/// They insist on nftables, and it is not to be had.
+pub(super) fn firewall(settings: &Settings, dry_run: bool, now: Instant) -> Result<Firewalling, String> {
+    if dry_run {
+        info!("dry run: bans are decided and listed, nothing is dropped");
+        return Ok(Firewalling::Off("dry run".to_string()));
+    }
+    if settings.global.firewall == Firewall::None {
+        info!("firewall none: bans are listed, nothing is dropped");
+        return Ok(Firewalling::Off("turned off in the configuration".to_string()));
+    }
+    match NftSink::open(vec![0; BATCH].leak(), vec![Op::EMPTY; CHANGES].leak()) {
+        Ok(sink) => Ok(Firewalling::On {
+            sink: std::boxed::Box::new(sink),
+            retry: (now, Duration::ZERO),
+            error: None,
+        }),
+        Err(e) if settings.global.firewall == Firewall::Nftables => Err(format!("nftables: {e}")),
+        Err(e) => {
+            warn!("nftables: {e}; bans are kept in memory only, NO PACKET IS DROPPED");
+            Ok(Firewalling::Off(e.to_string()))
+        }
+    }
+}
+
+/// Hears the engine, tells the log and the firewall.
+pub(super) struct Live<'c> {
+    pub rules: &'c Rules<'c>,
+    pub firewall: &'c mut Firewalling,
+    pub now: Instant,
+    pub sentence: Option<JailId>,
+}
+
+impl Watcher for Live<'_> {
+    fn failure(&mut self, jail: JailId, failure: &crate::session::Failure<'_>, _: Instant) {
+        debug!("failure {} jail {} attempts {}", failure.ip, self.rules.name(jail), failure.attempts);
+    }
+
+    fn sentence(&mut self, sentence: &Sentence) {
+        self.sentence = Some(sentence.jail);
+    }
+
+    fn change(&mut self, change: Change) {
+        let rules = self.rules;
+        match &change {
+            Change::Added(ban) | Change::Renewed { ban, .. } => {
+                let by = self.sentence.take();
+                let name = rules.name(by.unwrap_or(ban.jail));
+                let failures =
+                    by.and_then(|jail| rules.jails.get(usize::from(jail))).map_or(0, |j| j.policy.maxretry);
+                // The recidive filter reads these words.
+                if ban.until == Instant::NEVER {
+                    info!("ban {} jail {name} for ever ({failures} failures)", ban.target);
+                } else {
+                    let seconds = ban.until.since(self.now).secs();
+                    info!("ban {} jail {name} for {seconds}s ({failures} failures)", ban.target);
+                }
+            }
+            Change::Removed(ban, reason) => {
+                let why = match reason {
+                    Reason::Expired => "over",
+                    Reason::Unbanned => "by order",
+                    Reason::Evicted => "the blocklist is full",
+                };
+                info!("unban {} jail {}: {why}", ban.target, rules.name(ban.jail));
+            }
+        }
+        let Firewalling::On { sink, error, .. } = &mut *self.firewall else { return };
+        let told = match change {
+            Change::Added(ban) | Change::Renewed { ban, .. } if ban.scope == LISTED_ONLY => return,
+            Change::Removed(ban, _) if ban.scope == LISTED_ONLY => return,
+            Change::Renewed { ban, old_scope: LISTED_ONLY } => Change::Added(ban),
+            other => other,
+        };
+        if let Err(e) = sink.push(&told, self.now) {
+            *error = Some(e);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Settings to what the daemon opens: control socket, state file, sources and the jails that they are for.
+
+use super::conf;
+use super::server::Server;
+use super::source::Spec;
+use crate::config::{self, Settings, SourceKind};
+use crate::engine::Rules;
+use crate::frame::Framing;
+use core::net::SocketAddr;
+use log::{debug, info, warn};
+use std::ffi::CString;
+use std::path::PathBuf;
+
+/// Opens the control socket: the one asked for, else the configuration's, else for a user without root their own.
+pub(super) fn serve(asked: Option<PathBuf>, settings: &Settings) -> Option<Server> {
+    let named = asked.is_some();
+    let mut path = asked.unwrap_or_else(|| PathBuf::from(settings.global.control.as_str()));
+    let mut bound = Server::bind(&path);
+    if bound.as_ref().is_err_and(|e| e.kind() == std::io::ErrorKind::PermissionDenied)
+        && let Some(own) = conf::own_control(settings).filter(|_| !named)
+    {
+        bound = Server::bind(&own);
+        path = own;
+    }
+    match bound {
+        Ok(server) => {
+            info!("control socket {}", path.display());
+            Some(server)
+        }
+        Err(e) => {
+            warn!("no control socket, {}: {e}", path.display());
+            None
+        }
+    }
+}
+
+/// Stamps a source of the tracker: room for late lines of the greatest `maxretry`.
+pub(super) fn ring(settings: &Settings) -> u16 {
+    let most = settings.jails.iter().filter(|j| j.enabled).map(|j| j.policy.maxretry).max().unwrap_or(1);
+    most.saturating_mul(2).max(10)
+}
+
+/// The file that remembers how far files were read; `None` where its folder cannot be made.
+pub(super) fn state_file(settings: &Settings) -> Option<PathBuf> {
+    let dir = PathBuf::from(settings.global.state_dir.as_str());
+    match std::fs::create_dir_all(&dir) {
+        Ok(()) => Some(dir.join("offsets")),
+        Err(e) => {
+            // Without it only the lines of the time when nobody read are lost.
+            debug!("{}: {e}; files are read from their ends at each start", dir.display());
+            None
+        }
+    }
+}
+
+/// A source of the settings as the sources stage takes it.
+pub(super) fn spec(source: &config::Source) -> Spec {
+    let listen = || {
+        let config::Endpoint { addr, port } = source.listen;
+        let ip = match addr.to_v4() {
+            Some(v4) => core::net::IpAddr::from(v4),
+            None => core::net::IpAddr::from(addr.octets()),
+        };
+        SocketAddr::new(ip, port)
+    };
+    let path = || PathBuf::from(source.path.as_str());
+    match source.kind {
+        SourceKind::Udp => Spec::Udp { listen: listen() },
+        SourceKind::Tcp => Spec::Tcp {
+            listen: listen(),
+            connections: Spec::CONNECTIONS,
+            framing: framing(source.framing, Framing::Auto),
+        },
+        SourceKind::Unix => Spec::Unix { path: path() },
+        SourceKind::File => Spec::File { path: path() },
+        SourceKind::Stdin => Spec::Stdin { framing: framing(source.framing, Framing::Lf) },
+        SourceKind::Logread => {
+            let program = if source.path.is_empty() { "/sbin/logread" } else { source.path.as_str() };
+            Spec::Logread {
+                argv: [program, "-f"].into_iter().filter_map(|w| CString::new(w).ok()).collect(),
+            }
+        }
+    }
+}
+
+/// How a stream is cut; `auto` where the configuration leaves it open.
+fn framing(setting: config::Framing, auto: Framing) -> Framing {
+    match setting {
+        config::Framing::Auto => auto,
+        config::Framing::Newline => Framing::Newline,
+        config::Framing::Nul => Framing::Nul,
+        config::Framing::Octets => Framing::OctetCounted,
+    }
+}
+
+/// The jails whose filters a source is bound to; all where it names none.
+pub(super) fn mask(source: &config::Source, settings: &Settings, rules: &Rules<'_>) -> u32 {
+    if source.filters.is_empty() {
+        return u32::MAX;
+    }
+    let bound = |jail: &&config::Jail| source.filters.contains(&jail.filter);
+    let places = settings.jails.iter().filter(bound).filter_map(|jail| rules.find(&jail.name));
+    places.fold(0, |mask, place| mask | 1u32.checked_shl(place.into()).unwrap_or(0))
+}

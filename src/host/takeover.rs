@@ -1,0 +1,64 @@
+//! A start takes over the bans that the run before left in the kernel, with the time that they have left: making the
+//! table anew would end them otherwise.
+//!
+//! The kernel knows neither jail nor history, so they are of the jail `restored`, and a permanent ban of a person comes
+//! back as one that may be evicted. What the configuration does not permit any more is left out, and so are bans on
+//! ports that no jail has now.
+
+use super::load::Loaded;
+use super::nft::NftSink;
+use crate::blocklist::{Change, Scope};
+use crate::engine::{Engine, Refused, Watcher};
+use crate::time::{Duration, Instant};
+use log::{info, warn};
+
+/// Changes are not told one by one: the table is made from the whole blocklist next.
+struct Silent;
+
+impl Watcher for Silent {
+    fn change(&mut self, _: Change) {}
+}
+
+/// Puts what stands in `sink`'s table into the blocklist of `engine`.
+pub(super) fn take_over(
+    engine: &mut Engine<'static>,
+    loaded: &Loaded,
+    sink: &mut NftSink<'static>,
+    now: Instant,
+) {
+    let (mut taken, mut left_out) = (0u32, 0u32);
+    let read = sink.standing(|set, ports, held| {
+        let Some(target) = set.target(held.key) else { return };
+        let Some(scope) = scope(loaded, ports) else {
+            left_out += 1;
+            return;
+        };
+        let until = match (held.timeout, held.left) {
+            (None, None) => Instant::NEVER,
+            (_, left) => now + Duration::from_millis(left.unwrap_or(0)),
+        };
+        let age = held.timeout.unwrap_or(0).saturating_sub(held.left.unwrap_or(0));
+        let since = Instant::from_millis(now.millis().saturating_sub(age));
+        match engine.restore(loaded.rules(), target, scope, (since, until), now, &mut Silent) {
+            Ok(()) => taken += 1,
+            // It ended meanwhile.
+            Err(Refused::Over) => {}
+            Err(_) => left_out += 1,
+        }
+    });
+    if taken > 0 || left_out > 0 {
+        info!("nftables: {taken} bans of the run before taken over, {left_out} left out");
+    }
+    if let Err(e) = read {
+        warn!("nftables: cannot read the bans of the run before: {e}");
+    }
+}
+
+/// The number that a set of ports has now.
+fn scope(loaded: &Loaded, ports: &[u16]) -> Option<Scope> {
+    if ports.is_empty() {
+        return Some(0);
+    }
+    let at = loaded.scopes.iter().position(|known| known == ports)?;
+    Scope::try_from(at + 1).ok()
+}

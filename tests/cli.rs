@@ -1,0 +1,363 @@
+//! The contract of the command line: words, exit codes, and what `--json` prints. Scripts depend on it.
+#![cfg(feature = "std")]
+
+#[path = "common/cli.rs"]
+mod cli;
+
+use cli::{Folder, command, edgeban, keys, run};
+use edgeban::host::value::Value;
+use std::process::Stdio;
+
+const LOG: &str = "\
+Nov 20 10:00:01 gw sshd[100]: Failed password for root from 203.0.113.9 port 4001 ssh2
+Nov 20 10:00:02 gw sshd[100]: Failed password for root from 203.0.113.9 port 4001 ssh2
+Nov 20 10:00:03 gw cron[7]: nothing
+
+Nov 20 10:00:03 gw sshd[101]: Failed password for invalid user admin from 203.0.113.9 port 4002 ssh2
+Nov 20 10:00:04 gw sshd[101]: message repeated 2 times: [ Failed password for root from 203.0.113.9 port 4001 ssh2]
+Nov 20 12:00:04 gw sshd[102]: Accepted password for root from 198.51.100.2 port 4001 ssh2
+";
+
+/// 2026-11-20T10:00:00Z.
+const TEN: i64 = 1_795_168_800;
+
+fn number(value: &Value, name: &str) -> i64 {
+    value.get(name).and_then(Value::number).unwrap_or_else(|| panic!("no number {name}"))
+}
+
+fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+    value.get(name).map_or("", Value::text)
+}
+
+#[test]
+fn words_that_make_no_sense_are_usage() {
+    let folder = Folder::new("usage");
+    let log = folder.file("log", LOG);
+    let log = log.as_str();
+    for words in [
+        &[][..],
+        &["frobnicate"],
+        &["--frobnicate"],
+        &["-x"],
+        &["run", "now"],
+        &["check", "now"],
+        &["status", "--bogus"],
+        &["status", "a", "b"],
+        &["bans", "what"],
+        &["reload", "what"],
+        &["ban"],
+        &["ban", ""],
+        &["ban", "1.2.3"],
+        &["ban", "1.2.3.4/33"],
+        &["ban", "1.2.3.4/"],
+        &["ban", "2001:db8::/129"],
+        &["ban", "fe80::1%eth0"],
+        &["ban", "example.com"],
+        &["ban", "1.2.3.4", "5.6.7.8"],
+        &["ban", "1.2.3.4", "--for"],
+        &["ban", "1.2.3.4", "--for", "soon"],
+        &["ban", "1.2.3.4", "--for", "0"],
+        &["ban", "1.2.3.4", "--dry-run"],
+        &["unban"],
+        &["unban", "--all", "1.2.3.4"],
+        &["attempt", "1.2.3.4"],
+        &["attempt", "1.2.3.0/24", "--jail", "sshd"],
+        &["attempt", "--jail", "sshd"],
+        &["filters", "sshd", "dropbear"],
+        &["test", "--filter", "nosuch", log],
+        &["test", "--filter", "sshd", "--set", "mode=nosuch", log],
+        &["test", "--set", "colour=red", log],
+        &["test", "--filter", "sshd", "--rule", "x <ip>", log],
+        &["test", log, log],
+        &["replay"],
+        &["replay", "--filter", "sshd", log],
+    ] {
+        let done = edgeban(words);
+        assert_eq!(done.code, Some(2), "{words:?}: {} {}", done.out, done.err);
+        assert!(done.err.starts_with("edgeban: ") && done.out.is_empty(), "{words:?}: {}", done.err);
+    }
+}
+
+#[test]
+fn options_stand_anywhere() {
+    let folder = Folder::new("order");
+    let log = folder.file("log", LOG);
+    let wanted = edgeban(&["test", "--json", "--filter", "sshd", &log]).exits(0).out;
+    for words in [
+        ["--json", "test", "--filter", "sshd", &log],
+        ["--json", "--filter", "sshd", "test", &log],
+        ["test", &log, "--filter=sshd", "--json", "--"],
+        ["test", "--json", "--filter=sshd", "--", &log],
+    ] {
+        assert_eq!(edgeban(&words).exits(0).out, wanted, "{words:?}");
+    }
+    assert!(edgeban(&["--help"]).exits(0).out.starts_with("edgeban finds"));
+    assert_eq!(edgeban(&["help"]).exits(0).out, edgeban(&["status", "-h"]).exits(0).out);
+    assert_eq!(edgeban(&["-V"]).exits(0).out, edgeban(&["version"]).exits(0).out);
+}
+
+#[test]
+fn test_prints_one_object_a_line_with_the_keys_in_order() {
+    let folder = Folder::new("test-json");
+    let log = folder.file("log", LOG);
+    let objects = edgeban(&["test", "--json", &log]).exits(0).json();
+    assert_eq!(objects.len(), LOG.lines().count());
+    let names = ["line", "verdict", "rule", "ip", "host", "user", "port", "time", "session", "failures"];
+    for (at, object) in objects.iter().enumerate() {
+        assert_eq!(keys(object), names);
+        assert_eq!(number(object, "line"), at as i64 + 1);
+        for failure in object.get("failures").map(Value::items).unwrap_or_default() {
+            assert_eq!(keys(failure), ["ip", "user", "attempts"]);
+        }
+    }
+    let verdicts: Vec<&str> = objects.iter().map(|o| text(o, "verdict")).collect();
+    assert_eq!(verdicts, ["fail", "fail", "none", "none", "fail", "fail", "gain"]);
+    let first = edgeban(&["test", "--json", "--filter", "sshd", "-"]);
+    assert_eq!(first.exits(0).out, "", "nothing on standard input");
+    let line = "2005-08-14T12:00:00Z gw sshd[31602]: Failed password for invalid user a\"b from 192.0.2.7 port 2222 ssh2\n";
+    let one = run(command(&["test", "--json", "--filter", "sshd"]), line.as_bytes()).exits(0);
+    assert_eq!(
+        one.out,
+        "{\"line\":1,\"verdict\":\"fail\",\"rule\":\"sshd:1\",\"ip\":\"192.0.2.7\",\"host\":null,\"user\":\"a\\\"b\",\
+         \"port\":2222,\"time\":1124020800,\"session\":\"sshd/31602\",\"failures\":[{\"ip\":\"192.0.2.7\",\"user\":\"a\\\"b\",\
+         \"attempts\":1}]}\n"
+    );
+}
+
+#[test]
+fn test_says_what_it_did_not_read() {
+    let long = format!("Nov 20 10:00:00 gw sshd[7]: {}", "x".repeat(64 * 1024));
+    let input = format!("{long}\n\0\0\0\nshort\n{long}");
+    let objects = run(command(&["test", "--json", "-"]), input.as_bytes()).exits(0).json();
+    let verdicts: Vec<&str> = objects.iter().map(|o| text(o, "verdict")).collect();
+    assert_eq!(verdicts, ["overlong", "none", "none", "overlong"]);
+    for object in &objects {
+        assert!(matches!(object.get("rule"), Some(Value::Null)), "null where nothing matched");
+        assert_eq!(object.get("failures").map(|f| f.items().len()), Some(0));
+    }
+    // A rule that needs more choices than there is memory for gives up: refused, and so no ban.
+    let rule = format!("{}<ip>", "{a|a<...>|<...>b}*".repeat(8));
+    let line = format!("{}192.0.2.7x\n", "ab".repeat(4000));
+    let done = run(command(&["test", "--json", "--rule", &rule, "-"]), line.as_bytes());
+    assert!(done.out.is_empty() || !done.out.contains("\"fail\""), "{}", done.out);
+}
+
+#[test]
+fn test_takes_rules_and_files_of_ones_own_and_places_their_errors() {
+    let folder = Folder::new("rules");
+    let done = run(
+        command(&["test", "--json", "--rule", "login of <user> from <ip> failed", "-"]),
+        b"login of bob from 192.0.2.1 failed\n",
+    );
+    let objects = done.exits(0).json();
+    assert_eq!(text(&objects[0], "verdict"), "fail");
+    assert_eq!((text(&objects[0], "ip"), text(&objects[0], "user")), ("192.0.2.1", "bob"));
+    edgeban(&["test", "--rule", "a <ip", "-"]).exits(1).says("--rule:1:3: ");
+    edgeban(&["test", "--rule", "help a <ip", "-"]).exits(1).says("--rule:1:8: ");
+    let good = folder.file("good.filter", "filter mine\napp mine\nfail no <ip>\n");
+    let bad = folder.file("bad.filter", "filter mine\napp mine\nfail no <ip\nfail <nosuch>\n");
+    let line = b"Nov 20 10:00:00 gw mine[7]: no 192.0.2.1\n";
+    let objects = run(command(&["test", "--json", "--filter-file", &good]), line).exits(0).json();
+    assert_eq!(text(&objects[0], "rule"), "mine:1");
+    edgeban(&["test", "--filter-file", &bad, "-"])
+        .exits(1)
+        .says(&format!("{bad}:3:9: "))
+        .says(&format!("{bad}:4:6: "));
+    edgeban(&["test", "--filter-file", &folder.path("none"), "-"]).exits(1).says("none: No such file");
+    let line = b"Nov 20 10:00:00 gw sshd[7]: Did not receive identification string from 192.0.2.1 port 5\n";
+    for (mode, verdict) in [("normal", "none"), ("ddos", "fail"), ("extra", "none"), ("aggressive", "fail")]
+    {
+        let words = ["test", "--json", "--filter", "sshd", "--set", &format!("mode={mode}")];
+        assert_eq!(text(&run(command(&words), line).exits(0).json()[0], "verdict"), verdict, "{mode}");
+    }
+}
+
+#[test]
+fn replay_prints_bans_and_what_made_them() {
+    let folder = Folder::new("replay");
+    let log = folder.file("log", LOG);
+    let done = edgeban(&["replay", "--json", &log]).exits(0);
+    assert_eq!(
+        done.out,
+        format!(
+            "{{\"time\":{},\"event\":\"ban\",\"ip\":\"203.0.113.9\",\"jail\":\"sshd\",\"seconds\":3600,\"lines\":[1,2,5,6]}}\n\
+             {{\"time\":{},\"event\":\"unban\",\"ip\":\"203.0.113.9\",\"jail\":\"sshd\",\"seconds\":3600,\"lines\":[]}}\n",
+            TEN + 4,
+            TEN + 3604
+        )
+    );
+    let human = edgeban(&["replay", &log]).exits(0).out;
+    assert!(human.contains("2026-11-20T10:00:04Z  ban    203.0.113.9"), "{human}");
+    assert!(human.ends_with("1 bans; 7 lines, 5 matched, 5 failures\n"), "{human}");
+    // The local zone is that of stamps which name none.
+    let mut east = command(&["replay", "--json", &log]);
+    east.env("TZ", "CET-1CEST,M3.5.0,M10.5.0/3");
+    assert_eq!(number(&run(east, b"").exits(0).json()[0], "time"), TEN + 4 - 3600);
+    let json = edgeban(&["replay", "--json", &folder.file("empty", "")]).exits(0).out;
+    assert_eq!(json, "");
+}
+
+#[test]
+fn replay_goes_on_over_files_and_years() {
+    let folder = Folder::new("years");
+    let fail = |stamp: &str| {
+        format!("{stamp} gw sshd[100]: Failed password for root from 203.0.113.9 port 4001 ssh2\n")
+    };
+    // Rotated at midnight: three failures before, two after.
+    let old = folder.file("old", fail("2025-12-31T23:59:58Z").repeat(3));
+    let new = folder.file("new", fail("2026-01-01T00:00:01Z").repeat(2));
+    let bans = edgeban(&["replay", "--json", &old, &new]).exits(0).json();
+    assert_eq!((bans.len(), number(&bans[0], "time")), (1, 1_767_225_601));
+    assert_eq!(keys(&bans[0]), ["time", "event", "ip", "jail", "seconds", "lines", "file"]);
+    // The same without years: the file was last written to in November 2026, so December is of 2025.
+    let year = folder.file("year", fail("Dec 31 23:59:58").repeat(3) + &fail("Jan  1 00:00:01").repeat(2));
+    let bans = edgeban(&["replay", "--json", &year]).exits(0).json();
+    assert_eq!((bans.len(), number(&bans[0], "time")), (1, 1_767_225_601));
+    // Years apart is not within ten minutes.
+    let apart: String = (2019..2026).map(|y| fail(&format!("{y}-03-01T00:00:00Z"))).collect();
+    assert_eq!(edgeban(&["replay", "--json", &folder.file("apart", apart)]).exits(0).out, "");
+    // A stamp that runs backwards neither bans nor unbans.
+    let back = fail("2026-11-20T10:00:00Z").repeat(4) + &fail("2020-11-20T10:00:00Z").repeat(9);
+    assert_eq!(edgeban(&["replay", "--json", &folder.file("back", back)]).exits(0).out, "");
+    // What is missing is said before anything is read.
+    let missing = folder.path("missing");
+    let done = edgeban(&["replay", "--json", &old, &missing]).exits(1).says(&missing);
+    assert_eq!(done.out, "");
+}
+
+#[test]
+fn bad_input_is_neither_a_panic_nor_a_ban() {
+    let folder = Folder::new("bad");
+    let mut seed = 0x9e37_79b9_u32;
+    let mut random = || {
+        seed ^= seed << 13;
+        seed ^= seed >> 17;
+        seed ^= seed << 5;
+        seed as u8
+    };
+    let noise: Vec<u8> = (0..70_000).map(|_| random()).collect();
+    let nul: Vec<u8> = LOG.bytes().flat_map(|b| [b, 0]).collect();
+    let mut invalid = LOG.replace("203.0.113.9", "203.0.113.9\u{0}").into_bytes();
+    invalid.iter_mut().for_each(|b| *b = if *b == 0 { 0xff } else { *b });
+    let long = format!(
+        "Nov 20 10:00:00 gw sshd[7]: {} from 203.0.113.9 port 1 ssh2\n",
+        "Failed password for ".repeat(4000)
+    );
+    for (name, bytes) in [
+        ("noise", noise.as_slice()),
+        ("nul", &nul),
+        ("invalid", &invalid),
+        ("long", long.repeat(3).as_bytes()),
+        ("zeros", &[0; 70_000]),
+        ("newlines", &[b'\n'; 5_000]),
+        ("high", &[0xff; 70_000]),
+    ] {
+        let path = folder.file(name, bytes);
+        let done = edgeban(&["replay", "--json", &path]).exits(0);
+        assert_eq!(done.out, "", "{name}");
+        let tested = edgeban(&["test", "--json", &path]).exits(0);
+        assert!(
+            tested.json().iter().all(|o| o.get("failures").is_none_or(|f| f.items().is_empty())),
+            "{name}"
+        );
+        edgeban(&["replay", &path]).exits(0);
+        edgeban(&["test", &path]).exits(0);
+        // As a filter and as a configuration it is an error with its place.
+        let bad = edgeban(&["test", "--filter-file", &path, "-"]).exits(1);
+        assert!(bad.err.contains(&path), "{name}: {}", bad.err);
+        if !["newlines", "zeros"].contains(&name) {
+            edgeban(&["check", "-c", &path]).exits(1).says(&format!("{path}:1: "));
+        }
+    }
+}
+
+#[test]
+fn check_says_file_and_line_of_every_error() {
+    let folder = Folder::new("check");
+    let broken = "config edgeban 'global'\n\toption max_bans 'many'\n\toption nosuch '1'\n\nconfig jail 'a'\n\
+                  \toption filter 'nosuch'\n\toption bantime 'x'\n\nconfig nosuch 'x'\n\nconfig jail 'sshd'\n\
+                  \toption mode 'nosuch'\n\toption findtime \"10m\n";
+    let path = folder.file("broken", broken);
+    let done = edgeban(&["check", "-c", &path]).exits(1);
+    for line in [2, 3, 6, 7, 9, 12, 13] {
+        assert!(done.err.contains(&format!("{path}:{line}: ")), "line {line}: {}", done.err);
+    }
+    assert_eq!(done.out, "");
+    let log = folder.file("log", LOG);
+    assert_eq!(edgeban(&["replay", "-c", &path, &log]).exits(1).err, done.err);
+    edgeban(&["run", "-c", &path, "--dry-run"]).exits(1).says(&format!("{path}:2: "));
+    edgeban(&["check", "-c", &folder.path("none")]).exits(1).says("none: No such file");
+    edgeban(&["replay", "-c", &folder.path("none"), &log]).exits(1).says("none: No such file");
+    let filter = folder.file("own.filter", "filter own\napp own\nfail <ip\n");
+    let good = format!("config jail 'own'\n\toption filter_file '{filter}'\n");
+    edgeban(&["check", "-c", &folder.file("own", good)]).exits(1).says(&format!("{filter}:3:6: "));
+    let good = folder.file("good", "config jail 'sshd'\n\toption maxretry '2'\n");
+    assert!(edgeban(&["check", "-c", &good]).exits(0).out.starts_with(&format!("{good}: fine")));
+    // The settings count in a replay.
+    let bans = edgeban(&["replay", "-c", &good, "--json", &log]).exits(0).json();
+    assert_eq!(number(&bans[0], "time"), TEN + 2);
+}
+
+#[test]
+fn filters_are_listed_and_shown() {
+    let listed = edgeban(&["filters"]).exits(0).out;
+    let objects = edgeban(&["filters", "--json"]).exits(0).json();
+    assert_eq!(objects.len(), edgeban::rules::ALL.len());
+    for object in &objects {
+        assert_eq!(keys(object), ["name", "apps", "modes", "rules"]);
+        let name = text(object, "name");
+        assert!(listed.contains(name), "{name}");
+        let shown = edgeban(&["filters", name]).exits(0).out;
+        assert!(shown.contains(&format!("filter {name}")), "{shown}");
+        let last = number(object, "rules");
+        assert!(shown.lines().any(|l| l.starts_with(&format!("{last:>4}  "))), "{name}: no rule {last}");
+    }
+    let one = edgeban(&["filters", "sshd", "--json"]).exits(0).json();
+    assert_eq!((one.len(), text(&one[0], "name")), (1, "sshd"));
+    edgeban(&["filters", "nosuch"]).exits(1).says("nosuch");
+}
+
+#[test]
+fn without_a_daemon_a_client_says_so() {
+    let folder = Folder::new("alone");
+    let socket = folder.path("no.sock");
+    for words in [
+        &["status"][..],
+        &["status", "--json"],
+        &["bans"],
+        &["ban", "192.0.2.1"],
+        &["unban", "--all"],
+        &["attempt", "192.0.2.1", "--jail", "sshd"],
+        &["reload"],
+    ] {
+        let done = edgeban(&[words, &["-s", &socket]].concat()).exits(1);
+        assert!(done.err.contains("not running") && done.err.contains(&socket), "{}", done.err);
+        assert_eq!(done.out, "");
+    }
+    // A socket file that nobody listens on any more, and a file that is none.
+    drop(std::os::unix::net::UnixListener::bind(&socket).expect("a socket"));
+    edgeban(&["status", "-s", &socket]).exits(1).says("not running");
+    edgeban(&["status", "-s", &folder.file("plain", "x")]).exits(1);
+}
+
+#[test]
+fn nobody_reading_is_no_panic() {
+    let folder = Folder::new("pipe");
+    let log = folder.file("log", LOG.repeat(20_000));
+    for words in
+        [&["test", "--json", &log][..], &["test", &log], &["filters", "sshd"], &["--help"], &["-V"]]
+    {
+        let mut child =
+            command(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        drop(child.stdout.take());
+        let done = child.wait_with_output().expect("it ends");
+        assert_eq!(done.status.code(), Some(0), "{words:?}");
+        assert_eq!(String::from_utf8_lossy(&done.stderr), "", "{words:?}");
+    }
+    let Ok(full) = std::fs::File::options().write(true).open("/dev/full") else { return };
+    for words in [&["test", "--json", &log][..], &["filters"], &["--help"], &["check"], &["frobnicate"]] {
+        let full = || Stdio::from(full.try_clone().expect("a descriptor"));
+        let code = command(words).stdout(full()).stderr(full()).status().expect("it starts").code();
+        assert_eq!(code, Some(if words == ["frobnicate"] { 2 } else { 1 }), "{words:?}");
+    }
+}

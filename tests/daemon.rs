@@ -1,0 +1,254 @@
+//! The daemon as its users meet it: what it does without rights, on signals, over a restart, and that no line is lost.
+
+#[allow(unreachable_pub)]
+mod common;
+#[allow(unreachable_pub, dead_code)]
+#[path = "common/net.rs"]
+mod net;
+#[allow(unreachable_pub, dead_code)]
+#[path = "common/running.rs"]
+mod running;
+
+use net::run;
+use running::{Edgeban, Folder, PROGRAM, until};
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::net::TcpStream;
+
+const CONF: &str = "
+config edgeban 'global'
+	option state_dir 'STATE'
+config source
+	option kind 'tcp'
+	option listen '127.0.0.1:5514'
+config jail 'sshd'
+	option filter 'sshd'
+	option maxretry '2'
+	option bantime '1h'
+";
+
+/// A configuration with one file to read.
+fn file_conf(log: &std::path::Path) -> String {
+    let source = format!("option kind 'file'\n\toption path '{}'", log.display());
+    CONF.replace("option kind 'tcp'\n\toption listen '127.0.0.1:5514'", &source)
+}
+
+fn in_namespace(test: impl FnOnce() + Send + 'static) {
+    net::in_namespace(libc::CLONE_NEWNET, &["nft", "ip"], test);
+}
+
+#[test]
+fn without_permission_bans_are_kept_and_it_is_said() {
+    in_namespace(|| {
+        if !net::have("setpriv") {
+            return common::cannot("no setpriv");
+        }
+        let folder = Folder::new();
+        run(&format!("chmod 777 {}", folder.path().display()));
+        // The program lies where only its owner may go, perhaps.
+        let program = folder.join("edgeban");
+        fs::copy(PROGRAM, &program).expect("a copy");
+        let before = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"];
+        let edgeban = Edgeban::start_as(&program, folder.path(), CONF, &before, &[]);
+        edgeban.running.says("no permission to change nftables");
+        edgeban.running.says("bans are kept in memory only, NO PACKET IS DROPPED");
+        assert!(edgeban.ask(&["ban", "192.0.2.7"]).0);
+        assert_eq!(edgeban.bans(), ["192.0.2.7"]);
+        let (_, status) = edgeban.ask(&["status"]);
+        assert!(status.contains("no permission"), "{status}");
+    });
+}
+
+#[test]
+fn own_addresses_are_not_banned_by_order_or_line() {
+    in_namespace(|| {
+        run("ip link add dummy type veth peer name other && ip addr add 10.7.0.1/24 dev dummy");
+        run("ip link set dummy up && ip link set other up && ip route add default via 10.7.0.254");
+        let folder = Folder::new();
+        let edgeban = Edgeban::start(folder.path(), CONF, &[], &[]);
+        for own in ["10.7.0.1", "127.0.0.1", "10.7.0.254", "10.0.0.0/8"] {
+            let (good, said) = edgeban.ask(&["ban", own]);
+            assert!(!good && said.contains("never banned"), "{own}: {said}");
+        }
+        let mut log = TcpStream::connect("127.0.0.1:5514").expect("a source");
+        for ip in ["10.7.0.1", "10.7.0.254", "10.7.0.9"] {
+            for _ in 0..5 {
+                writeln!(
+                    log,
+                    "<38>Nov 22 20:00:00 sshd[1]: Failed password for root from {ip} port 22 ssh2"
+                )
+                .expect("written");
+            }
+        }
+        until("all lines", 20, || edgeban.counter("engine", "lines") == 15);
+        assert_eq!(edgeban.bans(), ["10.7.0.9"]);
+        assert_eq!(edgeban.counter("engine", "allowed"), 10);
+    });
+}
+
+#[test]
+fn a_broken_configuration_is_not_loaded() {
+    let folder = Folder::new();
+    let log = folder.join("log");
+    fs::write(&log, "").expect("a log");
+    let conf = file_conf(&log);
+    let mut edgeban = Edgeban::start(folder.path(), &conf, &[], &["--dry-run"]);
+    let path = folder.join("edgeban.conf").display().to_string();
+    for (bad, line, why) in [
+        (conf.replace("maxretry '2'", "maxretry 'two'"), 9, "not a whole number"),
+        (conf.replace("option bantime", "option bentime"), 10, "bentime"),
+        (conf.replace("filter 'sshd'", "filter 'sshhd'"), 8, "sshhd"),
+    ] {
+        Edgeban::configure(folder.path(), &bad);
+        edgeban.running.signal(libc::SIGHUP);
+        edgeban.running.says(&format!("{path}:{line}: "));
+        edgeban.running.says(why);
+        edgeban.running.says("the old one stays in force");
+        let (good, said) = edgeban.ask(&["reload"]);
+        assert!(!good && said.contains(&format!("{path}:{line}: ")), "{said}");
+    }
+    let mut file = File::options().append(true).open(&log).expect("the log");
+    let failure = "Nov 22 20:00:00 h sshd[1]: Failed password for root from 192.0.2.9 port 22 ssh2\n";
+    file.write_all(failure.repeat(2).as_bytes()).expect("written");
+    until("a ban under the old configuration", 20, || edgeban.bans() == ["192.0.2.9"]);
+    Edgeban::configure(folder.path(), &conf.replace("maxretry '2'", "maxretry '1'"));
+    edgeban.running.signal(libc::SIGHUP);
+    edgeban.running.says("<6>reloaded");
+    file.write_all(failure.replace(".9", ".10").as_bytes()).expect("written");
+    until("a ban under the new one", 20, || edgeban.bans() == ["192.0.2.10", "192.0.2.9"]);
+    edgeban.running.signal(libc::SIGTERM);
+    assert_eq!(edgeban.running.ends(), Some(0));
+}
+
+/// Lines of which every hundredth is a failure, as logs have them.
+fn write_lines(out: impl Write, from: usize, count: usize) {
+    let mut out = BufWriter::with_capacity(1 << 16, out);
+    for n in from..from + count {
+        if n.is_multiple_of(100) {
+            let (a, b) = (n / 100 % 250, n / 25_000);
+            writeln!(
+                out,
+                "Nov 22 20:00:00 h sshd[{n}]: Failed password for root from 198.18.{b}.{a} port 22 ssh2"
+            )
+        } else {
+            writeln!(out, "Nov 22 20:00:00 h cron[{n}]: (root) CMD (test -x /usr/sbin/anacron)")
+        }
+        .expect("written");
+    }
+    out.flush().expect("written");
+}
+
+#[test]
+fn a_million_lines_of_a_file_that_is_rotated_ten_times_are_counted() {
+    const EACH: usize = 100_000;
+    let folder = Folder::new();
+    let log = folder.join("log");
+    File::create(&log).expect("a log");
+    let edgeban = Edgeban::start(folder.path(), &file_conf(&log), &[], &["--dry-run"]);
+    for round in 0..10 {
+        // As logrotate does it: the writer keeps the old file open for a while after it has its new name.
+        let file = File::options().append(true).create(true).open(&log).expect("a log");
+        write_lines(&file, round * EACH, EACH / 2);
+        fs::rename(&log, folder.join(&format!("log.{round}"))).expect("renamed");
+        write_lines(&file, round * EACH + EACH / 2, EACH / 4);
+        let new = File::options().append(true).create(true).open(&log).expect("a log");
+        write_lines(&file, round * EACH + EACH * 3 / 4, EACH / 8);
+        write_lines(&new, round * EACH + EACH * 7 / 8, EACH / 8);
+    }
+    let took = until("a million lines", 100, || edgeban.counter("engine", "lines") >= 1_000_000);
+    println!("a million lines read {took:?} after the last was written");
+    assert_eq!(edgeban.counter("engine", "lines"), 1_000_000);
+    assert_eq!(edgeban.counter("engine", "failures"), 10_000);
+    assert_eq!(edgeban.counter("source", "rotated"), 10);
+}
+
+#[test]
+fn a_hundred_thousand_lines_over_tcp_are_counted() {
+    let folder = Folder::new();
+    let port =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+    let conf = CONF.replace("5514", &port.to_string());
+    let edgeban = Edgeban::start(folder.path(), &conf, &[], &["--dry-run"]);
+    let writers: Vec<_> = (0..2)
+        .map(|half| {
+            let stream = TcpStream::connect(("127.0.0.1", port)).expect("a source");
+            std::thread::spawn(move || write_lines(stream, half * 50_000, 50_000))
+        })
+        .collect();
+    writers.into_iter().for_each(|w| w.join().expect("a writer"));
+    until("100,000 lines", 60, || edgeban.counter("engine", "lines") >= 100_000);
+    assert_eq!(edgeban.counter("engine", "lines"), 100_000);
+    assert_eq!(edgeban.counter("engine", "failures"), 1_000);
+}
+
+#[test]
+fn bans_outlive_a_restart() {
+    in_namespace(|| {
+        let folder = Folder::new();
+        let ports =
+            CONF.replace("option maxretry", "list port '22'\n\tlist port '2200-2300'\n\toption maxretry");
+        let mut edgeban = Edgeban::start(folder.path(), &ports, &[], &[]);
+        for (target, time) in [
+            ("192.0.2.7", "1h"),
+            ("192.0.2.8", "permanent"),
+            ("198.51.100.0/24", "2h"),
+            ("2001:db8:7::/64", "3h"),
+            ("10.77.0.1", "1h"),
+        ] {
+            assert!(edgeban.ask(&["ban", target, "--for", time]).0);
+        }
+        assert!(edgeban.ask(&["ban", "192.0.2.9", "--jail", "sshd", "--for", "1h"]).0);
+        // Many, so that the kernel needs several datagrams to tell them.
+        for n in 0..40u8 {
+            let mut batch = String::from("add element inet edgeban ban4 {");
+            for i in 0..100u8 {
+                batch += &format!(" 198.18.{n}.{i} timeout 1h,");
+            }
+            run(&format!("nft '{batch} 198.19.0.{n} timeout 1h }}'"));
+        }
+        let bans = edgeban.bans();
+        edgeban.running.signal(libc::SIGTERM);
+        assert_eq!(edgeban.running.ends(), Some(0));
+        assert!(
+            run("nft list set inet edgeban net4_24").contains("198.51.100.0 timeout 2h"),
+            "left in place"
+        );
+
+        // One of them has become ours meanwhile.
+        run("ip addr add 10.77.0.1/32 dev lo");
+        let mut edgeban = Edgeban::start(folder.path(), &ports, &[], &[]);
+        edgeban.running.says("4045 bans of the run before taken over, 1 left out");
+        let restored: Vec<_> = edgeban.bans().into_iter().filter(|ip| !ip.starts_with("198.1")).collect();
+        let mut wanted: Vec<_> = bans.into_iter().filter(|ip| ip != "10.77.0.1").collect();
+        wanted.sort();
+        assert_eq!(restored, wanted);
+        for ban in edgeban.listed() {
+            let (ip, jail) = (ban.get("ip").expect("ip").text(), ban.get("jail").expect("jail").text());
+            let number = |name: &str| ban.get(name).and_then(edgeban::host::value::Value::number);
+            assert_eq!(jail, "restored", "{ip}");
+            match (number("until"), ip) {
+                (None, ip) => assert_eq!(ip, "192.0.2.8"),
+                (Some(until), "198.51.100.0/24") => {
+                    let lasts = until - number("since").expect("since");
+                    assert!((7199..=7201).contains(&lasts), "{lasts} s");
+                }
+                _ => {}
+            }
+        }
+        let table = run("nft list table inet edgeban");
+        assert!(
+            table.contains("198.51.100.0 timeout 1h59m") || table.contains("198.51.100.0 timeout 2h"),
+            "{table}"
+        );
+        assert!(run("nft list set inet edgeban ban4_p1").contains("192.0.2.9"));
+
+        // Ports that no jail has any more.
+        edgeban.running.signal(libc::SIGTERM);
+        assert_eq!(edgeban.running.ends(), Some(0));
+        let edgeban = Edgeban::start(folder.path(), &ports.replace("'22'", "'23'"), &[], &[]);
+        edgeban.running.says("4044 bans of the run before taken over, 1 left out");
+        assert!(!edgeban.bans().contains(&"192.0.2.9".into()));
+        assert!(edgeban.ask(&["unban", "198.51.100.0/24"]).0);
+        assert!(!run("nft list table inet edgeban").contains("198.51.100.0 "));
+    });
+}
