@@ -297,16 +297,17 @@ impl Machine<'_, '_> {
                 Ok((next, at))
             }
             Op::Split(choice, target) => {
-                // A first branch that cannot match here is no choice.
-                if let Some((Op::Lit(bytes), _)) = ops::decode(code, next)
-                    && self.text.get(at) != bytes.first()
-                {
+                // A branch that cannot match here is no choice.
+                if self.is_dead(next, at) {
                     return Ok((target, at));
                 }
                 if !self.claim(choice, at) {
                     return Err(Halt::Back);
                 }
-                self.push(Back::To(target), at, 0)?;
+                // Else a group would take a frame each time it repeats, and a long enough text the whole stack.
+                if !self.is_dead(target, at) {
+                    self.push(Back::To(target), at, 0)?;
+                }
                 Ok((next, at))
             }
             Op::Jmp(target) => Ok((target, at)),
@@ -339,6 +340,16 @@ impl Machine<'_, '_> {
                 }
             }
             Op::Match => Err(Halt::Match),
+        }
+    }
+
+    /// Whether the instruction at `pc` is a literal that does not even start at `at`, or an end that is elsewhere.
+    #[inline]
+    fn is_dead(&self, pc: u16, at: usize) -> bool {
+        match ops::decode(self.code, pc) {
+            Some((Op::Lit(bytes), _)) => self.text.get(at) != bytes.first(),
+            Some((Op::End, _)) => at != self.text.len(),
+            _ => false,
         }
     }
 
