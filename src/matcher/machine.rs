@@ -492,8 +492,12 @@ impl<'m, 't> Machine<'m, 't> {
     }
 }
 
-/// Whether the instruction at `pc` is a literal that starts with another byte than `next`.
+/// Whether the instruction at `pc` is a literal that starts with another byte than `next`, or an end that is not here.
 #[inline]
 fn cannot_start(code: &[u8], pc: u16, next: Option<u8>) -> bool {
-    matches!(ops::fetch(code, pc), Some(&[ops::LIT, _, first, ..]) if next != Some(first))
+    match ops::fetch(code, pc) {
+        Some(&[ops::LIT, _, first, ..]) => next != Some(first),
+        Some(&[ops::END, ..]) => next.is_some(),
+        _ => false,
+    }
 }

@@ -233,6 +233,20 @@ fn a_string_without_an_end_counts_as_read() {
     .unwrap();
 }
 
+/// A client that may write as many words as it likes must not be able to fill the stack.
+#[test]
+fn a_group_that_repeats_up_to_a_literal_takes_no_stack() {
+    let rule = "filter t\nfail x <ip> \"{<[^\"]>}*\"{, \"{<[^\"]>}*\"}?";
+    let text = format!("x 192.0.2.7 \"{0}\", \"{0}\"", "aa b ".repeat(400));
+    with_filter(rule, |filter| {
+        let mut room = Room::new(text.len());
+        let scratch = &mut Scratch { stack: &mut room.stack[..4], memo: &mut room.memo, steps: 0 };
+        let outcome = run(filter.code, filter.sets, filter.rules[0].entry, text.as_bytes(), scratch);
+        assert!(matches!(outcome, Outcome::Match(_, end) if end == text.len()), "{outcome:?}");
+    })
+    .unwrap();
+}
+
 #[test]
 fn a_line_too_long_for_the_memo_is_given_up_not_guessed() {
     with_filter("filter t\nfail x<text>a<text>b<text>c<text>d", |filter| {
