@@ -1,12 +1,12 @@
 //! Processes that a test starts: stopped when the test is over, however it ends; what they say is kept.
 
+use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration as Wait;
 use edgeban::host::value::Value;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
