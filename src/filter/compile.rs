@@ -178,12 +178,12 @@ impl<'s> Draft<'s> {
         let rules = self.rules.get_mut(..self.count)?;
         rules.sort_unstable_by_key(|rule| (rule.verdict != Verdict::Ignore, rule.ordinal));
         let known = self.emit.sets.get(..self.emit.set_count).unwrap_or(&[]);
-        let mut starts = [0u64; 32];
+        let mut starts = [0u64; 16];
         for (at, rule) in rules.iter().enumerate() {
             let set = first::starts(self.emit.code, known, rule.entry + 1);
             (0..=255u8)
                 .filter(|&b| set.has(b))
-                .for_each(|b| starts[usize::from(b % 32)] |= 1 << at.min(63));
+                .for_each(|b| starts[usize::from(b % 16)] |= 1 << at.min(63));
         }
         // What strip takes off is never empty for a reason, so its own first bytes are enough.
         let mut fuel = first::FUEL;

@@ -179,9 +179,9 @@ pub struct Filter<'a> {
     pub strip: Option<u16>,
     /// The bytes that what `strip` takes off can start with.
     pub strip_starts: Set,
-    /// By a text's first byte modulo 32: bit i is set if the i-th of `rules` may match. Rules from the 64th on share
+    /// By a text's first byte modulo 16: bit i is set if the i-th of `rules` may match. Rules from the 64th on share
     /// the last bit.
-    pub starts: [u64; 32],
+    pub starts: [u64; 16],
     /// Programs; see [`ops`].
     pub code: &'a [u8],
     /// Sets that `code` names by index.

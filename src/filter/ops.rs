@@ -107,8 +107,7 @@ pub enum Op<'a> {
 }
 
 /// The instruction at `pc` and the offset of the next one.
-// Always: the machine's match on the result then becomes the match on the opcode.
-#[inline(always)]
+#[inline]
 pub fn decode(code: &[u8], pc: u16) -> Option<(Op<'_>, u16)> {
     let next = |n: u8, len: u8| pc.wrapping_add(u16::from(n) + u16::from(len));
     Some(match *code.get(usize::from(pc)..)? {

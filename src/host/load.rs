@@ -121,7 +121,7 @@ const NO_FILTER: Filter<'static> = Filter {
     kind: Kind::Syslog,
     strip: None,
     strip_starts: Set::NONE,
-    starts: [0; 32],
+    starts: [0; 16],
     code: &[],
     sets: &[],
     rules: &[],

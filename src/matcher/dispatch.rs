@@ -192,7 +192,7 @@ impl<'a> Matcher<'a> {
             let text = head(filter.kind, if whole { message.line } else { message.text });
             // Filters for any program see every line: most are turned away here.
             let Some(&first) = text.first() else { continue };
-            let marked = filter.starts.get(usize::from(first % 32)).copied().unwrap_or(0);
+            let marked = filter.starts.get(usize::from(first % 16)).copied().unwrap_or(0);
             if marked == 0 && !filter.strip_starts.has(first) {
                 continue;
             }
@@ -219,7 +219,7 @@ fn one<'t>(
     {
         text = text.get(end..).unwrap_or(&[]);
     }
-    let mut marked = filter.starts.get(usize::from(*text.first()? % 32)).copied()?;
+    let mut marked = filter.starts.get(usize::from(*text.first()? % 16)).copied()?;
     let start = match text.first_chunk::<4>() {
         Some(chunk) => u32::from_le_bytes(*chunk),
         None => text.iter().rev().fold(0, |n, &b| n << 8 | u32::from(b)),

@@ -177,7 +177,7 @@ fn text_for(filter: &Filter<'_>, entry: u16, dice: &mut Dice<'_>) -> Vec<u8> {
 fn seen_by_dispatch(filter: &Filter<'_>, place: usize, text: &[u8]) {
     let rule = &filter.rules[place];
     let Some(&first) = text.first() else { return };
-    assert!(filter.starts[usize::from(first % 32)] >> place.min(63) & 1 == 1, "not among the starts");
+    assert!(filter.starts[usize::from(first % 16)] >> place.min(63) & 1 == 1, "not among the starts");
     let start = text.iter().take(4).rev().fold(0, |n, &b| n << 8 | u32::from(b));
     assert_eq!(start & rule.mask, rule.key, "not under the key");
     let need = &filter.code[usize::from(rule.need.0)..][..usize::from(rule.need.1)];
