@@ -14,6 +14,7 @@ use crate::syslog::{Message, Parsed};
 use crate::tally::tally;
 use crate::time::Instant;
 use crate::time::civil::Calendar;
+use crate::time::recent::Recent;
 use crate::{matcher, syslog};
 
 /// The jail of bans that a person ordered without naming one.
@@ -79,7 +80,7 @@ pub enum Clock<'c> {
         calendar: &'c Calendar<'c>,
     },
     /// The stamps are the clock, in milliseconds since 1970; a line without one is of the last one's time.
-    Replay(&'c Calendar<'c>),
+    Replay(&'c Recent<'c>),
 }
 
 /// Where a line comes from.
@@ -225,9 +226,11 @@ impl<'a> Engine<'a> {
     /// Takes one line, without its terminator.
     pub fn line(&mut self, rules: &Rules<'_>, bytes: &[u8], input: &Input<'_>, watch: &mut dyn Watcher) {
         self.tally.lines.bump();
-        let message = match syslog::parse(bytes) {
+        // Looked at in place: a copy would cost as much as the search for the line's filters.
+        let parsed = syslog::parse(bytes);
+        let message = match &parsed {
             Parsed::Message(message) => message,
-            Parsed::Repeated(times) => return self.repeated(rules, times, input, watch),
+            Parsed::Repeated(times) => return self.repeated(rules, *times, input, watch),
         };
         let Parts { sessions, tracker, blocklist, scratch, repeats, seed } = &mut self.parts;
         let mut last = None;
@@ -244,10 +247,10 @@ impl<'a> Engine<'a> {
                 latest: &mut self.latest,
                 watch,
             };
-            rules.matcher.each(&message, input.jails, scratch, &mut self.match_tally, &mut |hit| {
+            rules.matcher.each(message, input.jails, scratch, &mut self.match_tally, &mut |hit| {
                 court.tally.hits.bump();
-                court.watch.hit(&message, &hit);
-                let Some((at, now)) = court.when(&message, input.clock) else {
+                court.watch.hit(message, &hit);
+                let Some((at, now)) = court.when(message, input.clock) else {
                     court.tally.undated.bump();
                     return;
                 };
@@ -407,20 +410,21 @@ struct Court<'e, 'a, 'r> {
 impl Court<'_, '_, '_> {
     /// The time that `message` is for, and now; `None` where it waited and does not say.
     fn when(&mut self, message: &Message<'_>, clock: Clock<'_>) -> Option<(Instant, Instant)> {
-        let stamped = |calendar: &Calendar<'_>| {
-            let epoch = message.stamp.and_then(|s| s.read()).and_then(|s| s.epoch_ms(calendar))?;
-            u64::try_from(epoch).ok()
+        let read = |calendar: &Calendar<'_>| {
+            message.stamp.and_then(|s| s.read()).and_then(|s| s.epoch_ms(calendar))
         };
+        let millis = |epoch: Option<i64>| u64::try_from(epoch?).ok();
         match clock {
             Clock::Live(now) => Some((now, now)),
             Clock::CatchUp { now, calendar } => {
-                let age = u64::try_from(calendar.now_ms).ok()?.saturating_sub(stamped(calendar)?);
+                let age = u64::try_from(calendar.now_ms).ok()?.saturating_sub(millis(read(calendar))?);
                 // A line from before the engine's clock began cannot be placed on it, so it is no more than late.
                 let at = now.millis().checked_sub(age)?;
                 Some((Instant::from_millis(at), now))
             }
-            Clock::Replay(calendar) => {
-                let at = stamped(calendar).map_or(*self.latest, Instant::from_millis);
+            Clock::Replay(recent) => {
+                let stamp = message.stamp.map_or(&b""[..], |s| s.0);
+                let at = millis(recent.epoch_ms(stamp, read)).map_or(*self.latest, Instant::from_millis);
                 if at > *self.latest {
                     *self.latest = at;
                     let Self { blocklist, watch, .. } = self;

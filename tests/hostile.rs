@@ -59,10 +59,11 @@ impl Bench {
         let mut framer = Framer::new(&mut buffer, framing);
         let now = Instant::from_millis(1_000_000_000_000);
         let calendar = Calendar::fixed(1_795_176_000_000, 0);
+        let dates = edgeban::time::recent::Recent::new(calendar);
         let clock = match clock % 3 {
             0 => Clock::Live(now),
             1 => Clock::CatchUp { now, calendar: &calendar },
-            _ => Clock::Replay(&calendar),
+            _ => Clock::Replay(&dates),
         };
         let loaded = &self.loaded;
         let mut engine: Engine<'static> = memory::engine(&loaded.settings, 2, 8, [1, 2, 3]);

@@ -67,28 +67,36 @@ fn digit(b: u8) -> Option<u8> {
 /// Four decimal octets. Each has one to three digits.
 fn scan_v4(text: &[u8]) -> Option<([u8; 4], usize)> {
     let mut octets = [0u8; 4];
-    let mut rest = text;
+    let mut at = 0;
     for (i, octet) in octets.iter_mut().enumerate() {
         if i > 0 {
-            rest = rest.strip_prefix(b".")?;
+            if text.get(at) != Some(&b'.') {
+                return None;
+            }
+            at += 1;
         }
-        let (&first, mut tail) = rest.split_first()?;
-        let mut value = u16::from(digit(first)?);
+        let mut value = u16::from(digit(*text.get(at)?)?);
+        at += 1;
         let mut digits = 1;
-        while let Some((&b, after)) = tail.split_first()
-            && let Some(d) = digit(b)
-        {
+        while let Some(d) = text.get(at).and_then(|&b| digit(b)) {
             value = value * 10 + u16::from(d);
             digits += 1;
             if digits > 3 || value > 255 {
                 return None;
             }
-            tail = after;
+            at += 1;
         }
         *octet = value as u8;
-        rest = tail;
     }
-    Some((octets, text.len() - rest.len()))
+    Some((octets, at))
+}
+
+fn hex(b: u8) -> Option<u16> {
+    let letter = (b | 0x20).wrapping_sub(b'a');
+    match digit(b) {
+        Some(d) => Some(u16::from(d)),
+        None => (letter < 6).then_some(u16::from(letter) + 10),
+    }
 }
 
 /// Up to eight groups with at most one `::`, the tail possibly dotted. Backs off to the last position where
@@ -98,7 +106,8 @@ fn scan_v6(text: &[u8]) -> Option<Scanned> {
     let mut groups = 0usize;
     let mut gap: Option<usize> = None;
     let mut at = 0usize;
-    let mut best: Option<Scanned> = None;
+    // Groups, place of the gap and length of the last whole address.
+    let mut best: Option<(usize, Option<usize>, usize)> = None;
 
     if text.first() == Some(&b':') {
         if text.get(1) != Some(&b':') {
@@ -106,12 +115,22 @@ fn scan_v6(text: &[u8]) -> Option<Scanned> {
         }
         gap = Some(0);
         at = 2;
-        best = Some(Scanned { addr: Addr::UNSPECIFIED, len: 2 });
+        best = Some((0, gap, 2));
     }
     while groups < 8 {
         let rest = text.get(at..)?;
+        let (mut value, mut digits) = (0u16, 0usize);
+        while let Some(d) = rest.get(digits).and_then(|&b| hex(b)) {
+            if digits == 4 {
+                digits = 5;
+                break;
+            }
+            value = value << 4 | d;
+            digits += 1;
+        }
         if (groups > 0 || gap.is_some())
             && groups <= 6
+            && rest.get(digits) == Some(&b'.')
             && let Some((o, len)) = scan_v4(rest)
         {
             if let (Some(g), Some(pair)) = (head.get_mut(groups), dotted(&o, 0)) {
@@ -121,18 +140,9 @@ fn scan_v6(text: &[u8]) -> Option<Scanned> {
                 *g = pair;
             }
             if gap.is_some() || groups == 6 {
-                best = Some(Scanned { addr: join(&head, groups + 2, gap), len: at + len });
+                best = Some((groups + 2, gap, at + len));
             }
             break;
-        }
-        let (mut value, mut digits) = (0u16, 0usize);
-        while let Some(d) = rest.get(digits).and_then(|&b| (b as char).to_digit(16)) {
-            if digits == 4 {
-                digits = 5;
-                break;
-            }
-            value = value << 4 | d as u16;
-            digits += 1;
         }
         if digits == 0 || digits > 4 {
             break;
@@ -146,7 +156,7 @@ fn scan_v6(text: &[u8]) -> Option<Scanned> {
             if groups == 8 && gap.is_some() {
                 break; // "::" stands for at least one group
             }
-            best = Some(Scanned { addr: join(&head, groups, gap), len: at });
+            best = Some((groups, gap, at));
         }
         if text.get(at) != Some(&b':') || groups == 8 {
             break;
@@ -158,15 +168,15 @@ fn scan_v6(text: &[u8]) -> Option<Scanned> {
             gap = Some(groups);
             at += 2;
             if groups < 8 {
-                best = Some(Scanned { addr: join(&head, groups, gap), len: at });
+                best = Some((groups, gap, at));
             }
         } else {
             at += 1;
         }
     }
-    let mut found = best?;
-    found.len += zone(text.get(found.len..).unwrap_or(&[]));
-    Some(found)
+    let (count, gap, len) = best?;
+    let zone = zone(text.get(len..).unwrap_or(&[]));
+    Some(Scanned { addr: join(&head, count, gap), len: len + zone })
 }
 
 fn dotted(octets: &[u8; 4], from: usize) -> Option<u16> {
@@ -183,11 +193,14 @@ fn zone(text: &[u8]) -> usize {
 }
 
 fn join(groups: &[u16; 8], count: usize, gap: Option<usize>) -> Addr {
-    let mut n: u128 = 0;
+    let mut full = [0u16; 8];
     let at = gap.unwrap_or(count);
     for (i, &g) in groups.iter().take(count).enumerate() {
         let place = if i < at { i } else { i + 8 - count };
-        n |= u128::from(g) << (112 - 16 * place.min(7) as u32);
+        if let Some(slot) = full.get_mut(place) {
+            *slot = g;
+        }
     }
-    Addr::from_u128(n)
+    let [a, b, c, d, e, f, g, h] = full.map(u32::from);
+    Addr([a << 16 | b, c << 16 | d, e << 16 | f, g << 16 | h])
 }

@@ -4,9 +4,9 @@
 //! an entry only where it is almost surely the right one. The home cell grows with the hash: walking the
 //! homes in order walks the entries in the order of their hashes, whatever is added or removed meanwhile.
 
-use super::sip::Key;
 use super::slot::Slot;
 use crate::addr::{Addr, Prefix};
+use crate::sip::Key;
 
 /// Cells that are read at once, and in which a home begins.
 const GROUP: usize = 4;

@@ -21,7 +21,6 @@ use core::ops::ControlFlow::{self, Break, Continue};
 
 mod index;
 mod sieve;
-mod sip;
 mod slot;
 mod table;
 #[cfg(test)]

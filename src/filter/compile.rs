@@ -3,7 +3,7 @@
 use super::emit::{Emitter, Space};
 use super::error::{Error, Problem};
 use super::text::{Stop, Writer};
-use super::{Filter, Kind, Rule, Set, Verdict, first};
+use super::{Filter, Kind, Rule, Set, Verdict, first, ops};
 
 /// Compiles the text of one filter into `space`.
 ///
@@ -203,7 +203,7 @@ impl<'s> Draft<'s> {
             strip: self.strip,
             strip_starts,
             starts,
-            code: code.get(..self.emit.len)?,
+            code: code.get(..self.emit.len + ops::PAD)?,
             sets: sets.get(..self.emit.set_count)?,
             rules: rules.get(..self.count)?,
         })

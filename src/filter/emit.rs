@@ -38,10 +38,17 @@ impl<'s> Emitter<'s> {
 
     pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Problem> {
         let end = self.len + bytes.len();
-        if end > usize::from(u16::MAX) {
+        if end > usize::from(u16::MAX) - ops::PAD {
             return Err(Problem::NoSpace);
         }
-        self.code.get_mut(self.len..end).ok_or(Problem::NoSpace)?.copy_from_slice(bytes);
+        // The padding is always there, whichever instruction is the last.
+        let (room, pad) = self
+            .code
+            .get_mut(self.len..end + ops::PAD)
+            .and_then(|space| space.split_at_mut_checked(bytes.len()))
+            .ok_or(Problem::NoSpace)?;
+        room.copy_from_slice(bytes);
+        pad.fill(0);
         self.len = end;
         Ok(())
     }

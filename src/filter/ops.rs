@@ -11,21 +11,24 @@ pub const ANY: u8 = 255;
 /// Upper bound of a run without one.
 pub const UNBOUNDED: u8 = 255;
 
-pub(super) const LIT: u8 = 1;
-pub(super) const SET: u8 = 2;
-pub(super) const RUN: u8 = 3;
-pub(super) const RUN_GREEDY: u8 = 4;
-pub(super) const RUN_LAZY: u8 = 5;
-pub(super) const IP: u8 = 6;
-pub(super) const HOST: u8 = 7;
-pub(super) const SAVE: u8 = 8;
-pub(super) const SPLIT: u8 = 9;
-pub(super) const JMP: u8 = 10;
-pub(super) const QSTR: u8 = 11;
-pub(super) const NOT: u8 = 12;
-pub(super) const ONE_OF: u8 = 13;
-pub(super) const END: u8 = 14;
-pub(super) const MATCH: u8 = 15;
+/// Bytes behind the last instruction of a table, so that [`fetch`] can read whole chunks.
+pub(super) const PAD: usize = 5;
+
+pub(crate) const LIT: u8 = 1;
+pub(crate) const SET: u8 = 2;
+pub(crate) const RUN: u8 = 3;
+pub(crate) const RUN_GREEDY: u8 = 4;
+pub(crate) const RUN_LAZY: u8 = 5;
+pub(crate) const IP: u8 = 6;
+pub(crate) const HOST: u8 = 7;
+pub(crate) const SAVE: u8 = 8;
+pub(crate) const SPLIT: u8 = 9;
+pub(crate) const JMP: u8 = 10;
+pub(crate) const QSTR: u8 = 11;
+pub(crate) const NOT: u8 = 12;
+pub(crate) const ONE_OF: u8 = 13;
+pub(crate) const END: u8 = 14;
+pub(crate) const MATCH: u8 = 15;
 
 /// What a [`Op::Save`] keeps: the start of a capture, its end is the next number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +136,21 @@ pub fn decode(code: &[u8], pc: u16) -> Option<(Op<'_>, u16)> {
         [MATCH, ..] => (Op::Match, next(1, 0)),
         _ => return None,
     })
+}
+
+/// The opcode at `pc` and the bytes that may be its operands. The way of the machine, where [`decode`] is too slow.
+#[inline(always)]
+pub fn fetch(code: &[u8], pc: u16) -> Option<&[u8; 6]> {
+    // A `u16`, so that the end needs no check against overflow.
+    let pc = usize::from(pc);
+    code.get(pc..pc + 6)?.first_chunk()
+}
+
+/// The `len` bytes behind an opcode and its length byte at `pc`; empty where there are not so many.
+#[inline(always)]
+pub fn operand(code: &[u8], pc: u16, len: u8) -> &[u8] {
+    let from = usize::from(pc) + 2;
+    code.get(from..from + usize::from(len)).unwrap_or(&[])
 }
 
 /// The literals of a [`Op::Look`].

@@ -137,6 +137,9 @@ impl<'a> Allow<'a> {
             return Some(Why::Special);
         }
         let rules = self.rules();
+        if rules.is_empty() {
+            return None;
+        }
         let (others, own) = rules.split_at_checked(rules.partition_point(|r| !r.is_own()))?;
         search(others, prefix).or_else(|| if ignoreself { search(own, prefix) } else { None })
     }

@@ -4,10 +4,9 @@ use super::window::Window;
 use super::{JailId, Policy, Sentence};
 use crate::addr::{Addr, Prefix};
 use crate::lru::{Index, Link, List};
+use crate::sip::Key;
 use crate::tally::{Count, tally};
 use crate::time::Instant;
-use core::hash::Hasher;
-use siphasher::sip::SipHasher13;
 
 tally! {
     /// What the table counted and lost.
@@ -153,7 +152,7 @@ pub struct Tracker<'a> {
     ring: usize,
     index: Index<'a>,
     jails: &'a mut [Totals],
-    key: [u8; 16],
+    key: Key,
     tally: Tally,
 }
 
@@ -165,7 +164,15 @@ impl<'a> Tracker<'a> {
         let links = links.get_mut(..used).unwrap_or_default();
         let ring = times.len().checked_div(slots.len()).unwrap_or(0).min(usize::from(u16::MAX));
         jails.fill(Totals::EMPTY);
-        Self { slots, times, ring, index: Index::new(links, buckets), jails, key, tally: Tally::default() }
+        Self {
+            slots,
+            times,
+            ring,
+            index: Index::new(links, buckets),
+            jails,
+            key: Key::from_bytes(key),
+            tally: Tally::default(),
+        }
     }
 
     /// The greatest `maxretry` that can be counted: stamps a slot. Settings that ask for more must be refused.
@@ -332,10 +339,9 @@ impl<'a> Tracker<'a> {
     }
 
     fn hash(&self, jail: JailId, target: Prefix) -> u64 {
-        let mut hasher = SipHasher13::new_with_key(&self.key);
-        hasher.write(&target.addr().octets());
-        hasher.write(&[target.bits(), jail]);
-        hasher.finish()
+        let addr = target.addr().to_u128();
+        let rest = u64::from(target.bits()) | u64::from(jail) << 8;
+        self.key.block(addr as u64).block((addr >> 64) as u64).block(rest).finish()
     }
 
     fn find(&self, jail: JailId, target: Prefix) -> Option<u16> {

@@ -1,6 +1,6 @@
 //! From a message to the few programs worth running: program name, then first bytes, then a needed literal.
 
-use super::machine::{Outcome, Scratch, run};
+use super::machine::{End, Machine, Scratch};
 use super::{Hit, Source, Tally};
 use crate::addr::scan;
 use crate::filter::ops::Slot;
@@ -43,16 +43,38 @@ pub struct Matcher<'a> {
     raw: u32,
 }
 
-/// FNV-1a. The names in the table are the configuration's, so nobody can make them collide.
-fn hash(name: &[u8]) -> u32 {
-    name.iter().fold(FNV_START, |h, &b| fnv(h, b))
+/// The first and the last eight bytes of a name, which overlap in a short one: all of it up to sixteen.
+#[inline(always)]
+fn ends(name: &[u8]) -> [u64; 2] {
+    if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
+        return [u64::from_le_bytes(*first), u64::from_le_bytes(*last)];
+    }
+    let word = match (name.first_chunk(), name.last_chunk()) {
+        (Some(first), Some(last)) => {
+            u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32
+        }
+        _ => name.iter().fold(0, |n, &b| n << 8 | u64::from(b)),
+    };
+    [word; 2]
 }
 
-const FNV_START: u32 = 0x811c_9dc5;
-
+/// The names in the table are the configuration's, so nobody can make them collide.
 #[inline(always)]
-fn fnv(h: u32, b: u8) -> u32 {
-    (h ^ u32::from(b)).wrapping_mul(0x0100_0193)
+fn mixed([first, last]: [u64; 2], len: usize) -> u32 {
+    let word = first ^ last.rotate_left(29) ^ (len as u64) << 24;
+    (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
+}
+
+fn hash(name: &[u8]) -> u32 {
+    mixed(ends(name), name.len())
+}
+
+/// Whether one of the eight bytes is from `(` to `/`, which few names have; now and then a false alarm.
+#[inline(always)]
+fn may_part(word: u64) -> bool {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    let apart = (word & (ONES * 0xf8)) ^ (ONES * 0x28);
+    apart.wrapping_sub(ONES) & !apart & (ONES << 7) != 0
 }
 
 impl<'a> Matcher<'a> {
@@ -127,22 +149,24 @@ impl<'a> Matcher<'a> {
             return self.raw;
         }
         let app = message.app;
-        let (mut found, mut h) = (self.any, FNV_START);
-        for (at, &b) in app.iter().enumerate() {
-            let before = h;
-            h = fnv(h, b);
-            // One comparison for the bytes from `(` to `/`, which few names have.
-            if b.wrapping_sub(b'(') > b'/' - b'(' {
-                continue;
-            }
-            if b == b'(' {
-                found |= self.wanted(app.get(..at).unwrap_or(app), before);
-            } else if b == b'/' {
-                found |= self.wanted(app.get(..at + 1).unwrap_or(app), h);
-            }
-        }
         // LuCI on some releases logs with an empty tag; only filters for any program can want that.
-        if app.is_empty() { found } else { found | self.wanted(app, h) }
+        if app.is_empty() {
+            return self.any;
+        }
+        let [first, last] = ends(app);
+        let found = self.any | self.wanted(app, mixed([first, last], app.len()));
+        if app.len() <= 16 && !may_part(first) && !may_part(last) { found } else { found | self.parts(app) }
+    }
+
+    /// The filters that want what stands before a `(` of `app`, or up to a `/` of it.
+    #[inline(never)]
+    fn parts(&self, app: &[u8]) -> u32 {
+        let wanted = |end: usize| app.get(..end).map_or(0, |name| self.wanted(name, hash(name)));
+        app.iter().enumerate().fold(0, |found, (at, b)| match b {
+            b'(' => found | wanted(at),
+            b'/' => found | wanted(at + 1),
+            _ => found,
+        })
     }
 
     /// Tries every filter that wants `message` and is in `among` (bit i: the i-th active filter), and tells each
@@ -163,8 +187,15 @@ impl<'a> Matcher<'a> {
             let index = left.trailing_zeros() as usize;
             left &= left - 1;
             let Some(active) = self.active.get(index) else { continue };
-            let whole = message.form == Form::Raw && active.filter.kind == Kind::Clf;
-            let text = if whole { message.line } else { message.text };
+            let filter = &active.filter;
+            let whole = message.form == Form::Raw && filter.kind == Kind::Clf;
+            let text = head(filter.kind, if whole { message.line } else { message.text });
+            // Filters for any program see every line: most are turned away here.
+            let Some(&first) = text.first() else { continue };
+            let marked = filter.starts.get(usize::from(first % 32)).copied().unwrap_or(0);
+            if marked == 0 && !filter.strip_starts.has(first) {
+                continue;
+            }
             if let Some(mut hit) = one(active, text, scratch, tally) {
                 hit.filter = index as u8;
                 found(hit);
@@ -181,69 +212,70 @@ fn one<'t>(
     tally: &mut Tally,
 ) -> Option<Hit<'t>> {
     let filter = &active.filter;
-    let text = head(filter.kind, text);
     let mut text = text;
     if let Some(entry) = filter.strip
         && text.first().is_some_and(|&b| filter.strip_starts.has(b))
-        && let Outcome::Match(_, end) = run(filter.code, filter.sets, entry, text, scratch)
+        && let End::Match(end) = Machine::new(filter.code, filter.sets, text, scratch).run(entry)
     {
         text = text.get(end..).unwrap_or(&[]);
     }
-    let marked = filter.starts.get(usize::from(*text.first()? % 32)).copied()?;
+    let mut marked = filter.starts.get(usize::from(*text.first()? % 32)).copied()?;
     let start = match text.first_chunk::<4>() {
         Some(chunk) => u32::from_le_bytes(*chunk),
         None => text.iter().rev().fold(0, |n, &b| n << 8 | u32::from(b)),
     };
-    // The last bit stands for itself and all rules behind it.
-    let behind = if marked >> 63 == 1 { 64..filter.rules.len() } else { 0..0 };
-    for at in bits(marked).chain(behind) {
-        let Some(rule) = filter.rules.get(at) else { break };
+    let mut machine = Machine::new(filter.code, filter.sets, text, scratch);
+    let mut at = 0;
+    loop {
+        // The last bit stands for itself and all rules behind it.
+        if at < 63 || marked >> 63 == 0 {
+            if marked == 0 {
+                return None;
+            }
+            at = marked.trailing_zeros() as usize;
+            marked &= marked.wrapping_sub(1) | 1 << 63;
+        }
+        let rule = filter.rules.get(at)?;
+        at += 1;
         if start & rule.mask != rule.key || rule.modes & active.mode == 0 {
             continue;
         }
         if rule.mask == 0 && !needed(filter, rule, text) {
             continue;
         }
-        match run(filter.code, filter.sets, rule.entry, text, scratch) {
-            Outcome::Match(captures, _) => {
+        match machine.run(rule.entry) {
+            End::Match(_) => {
+                let captures = machine.captures();
                 let get = |slot| captures.get(slot, text);
+                let named = || get(Slot::Source).map_or(Source::None, source);
                 return Some(Hit {
                     filter: 0,
                     rule: rule.ordinal,
                     verdict: rule.verdict,
                     forget: rule.forget,
-                    source: get(Slot::Source).map_or(Source::None, source),
+                    source: machine.address(Slot::Source).map_or_else(named, Source::Ip),
                     user: get(Slot::User),
                     port: get(Slot::Port).and_then(port),
                     sess: get(Slot::Sess),
                     id: get(Slot::Id),
                 });
             }
-            Outcome::No => {}
+            End::No => {}
             // A rule that gave up might have been the one: no later rule may speak for the line.
-            Outcome::Fuel => {
+            End::Fuel => {
                 tally.match_fuel.bump();
                 return None;
             }
-            Outcome::Stack => {
+            End::Stack => {
                 tally.match_stack.bump();
                 return None;
             }
         }
     }
-    None
-}
-
-/// The places of the bits that are set, the lowest first.
-fn bits(mut left: u64) -> impl Iterator<Item = usize> {
-    core::iter::from_fn(move || {
-        let at = left.trailing_zeros() as usize;
-        left &= left.checked_sub(1)?;
-        Some(at)
-    })
 }
 
 /// Takes off what `kind` says stands in front of every text.
+#[inline]
 fn head(kind: Kind, text: &[u8]) -> &[u8] {
     match kind {
         Kind::Kernel => uptime(text).unwrap_or(text),

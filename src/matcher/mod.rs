@@ -9,14 +9,20 @@
 
 mod dispatch;
 mod machine;
+mod probe;
 
-#[cfg(test)]
-mod oracle;
+// Fuzzing compares the machine with the oracle too; cargo-fuzz sets the flag.
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod oracle;
 #[cfg(test)]
 mod tests;
 
 pub use crate::filter::Verdict;
 pub use dispatch::{Active, AppSlot, Matcher};
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use machine::run_with;
 pub use machine::{Captures, Frame, Outcome, Scratch, run};
 
 use crate::addr::Addr;

@@ -18,14 +18,14 @@ struct Thread {
     slots: [u32; SLOTS],
 }
 
-pub(super) struct Pike<'a> {
+pub struct Pike<'a> {
     pub code: &'a [u8],
     pub sets: &'a [Set],
     pub text: &'a [u8],
 }
 
 impl Pike<'_> {
-    pub(super) fn run(&self, entry: u16) -> Option<([u32; SLOTS], usize)> {
+    pub fn run(&self, entry: u16) -> Option<([u32; SLOTS], usize)> {
         let mut found = None;
         let mut threads = std::vec![Thread { pc: entry + 1, count: 0, wait: 0, slots: [u32::MAX; SLOTS] }];
         for at in 0..=self.text.len() {
@@ -162,7 +162,7 @@ fn lengths(text: &[u8], names: bool) -> Vec<usize> {
         return out;
     }
     let word = |b: &u8| b.is_ascii_alphanumeric() || b"._-".contains(b);
-    let name = text.iter().take_while(|b| word(b)).take(super::machine::LONGEST_NAME).count();
+    let name = text.iter().take_while(|b| word(b)).take(super::probe::LONGEST_NAME).count();
     let has_letter = text[..name].iter().any(u8::is_ascii_alphabetic);
     let whole = addr::scan(text).map_or(0, |f| f.len);
     if names && has_letter && (whole == 0 || (whole < name && text.get(whole).is_some_and(word))) {

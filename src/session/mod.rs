@@ -18,10 +18,9 @@ mod tests;
 use crate::addr::Addr;
 use crate::lru::{Index, Link, List};
 use crate::matcher::{Hit, Source, Verdict};
+use crate::sip::Key;
 use crate::tally::tally;
 use crate::time::{Duration, Instant};
-use core::hash::Hasher;
-use siphasher::sip::SipHasher13;
 
 /// How many bytes of a user name a session keeps.
 pub const USER_KEPT: usize = 32;
@@ -153,7 +152,7 @@ pub struct Storage<'a> {
 pub struct Sessions<'a> {
     entries: &'a mut [Entry],
     index: Index<'a>,
-    key: [u8; 16],
+    key: Key,
     timeout: Duration,
     tally: Tally,
 }
@@ -165,7 +164,13 @@ impl<'a> Sessions<'a> {
         let Storage { entries, links, buckets } = storage;
         let used = links.len().min(entries.len());
         let links = links.get_mut(..used).unwrap_or_default();
-        Self { entries, index: Index::new(links, buckets), key, timeout, tally: Tally::default() }
+        Self {
+            entries,
+            index: Index::new(links, buckets),
+            key: Key::from_bytes(key),
+            timeout,
+            tally: Tally::default(),
+        }
     }
 
     /// What was counted so far.
@@ -227,7 +232,8 @@ impl<'a> Sessions<'a> {
         let slot = if id.is_empty() { None } else { self.open(self.key_of(hit.filter, id, host), now) };
         let Some(slot) = slot else { return self.alone(hit, times, out) };
 
-        let user_hash = hit.user.map(|user| (user, self.hash(&[user]) as u32));
+        let user_hash =
+            hit.user.map(|user| (user, self.key.block(user.len() as u64).text(user).finish() as u32));
         let ip = match hit.source {
             Source::Ip(ip) => Some(ip),
             Source::None | Source::Host(_) => None,
@@ -345,16 +351,8 @@ impl<'a> Sessions<'a> {
     }
 
     fn key_of(&self, filter: u8, id: &[u8], host: &[u8]) -> u64 {
-        self.hash(&[&[filter], id, host])
-    }
-
-    fn hash(&self, parts: &[&[u8]]) -> u64 {
-        let mut hasher = SipHasher13::new_with_key(&self.key);
-        for part in parts {
-            // The length keeps ("1", "2x") and ("12", "x") apart.
-            hasher.write_u64(part.len() as u64);
-            hasher.write(part);
-        }
-        hasher.finish()
+        // The lengths keep ("1", "2x") and ("12", "x") apart.
+        let lengths = u64::from(filter) | (id.len() as u64) << 8 | (host.len() as u64) << 36;
+        self.key.block(lengths).text(id).text(host).finish()
     }
 }

@@ -17,9 +17,11 @@ pub fn parse(line: &[u8]) -> Parsed<'_> {
     if is_bsd_date(after)
         && !has_year(after)
         && let Some((date, rest)) = after.split_at_checked(15)
-        && let Some(head) = tagged_head(rest.get(1..).unwrap_or(b""))
     {
-        return message(line, pri, Some(date), in_kernel(pri, head));
+        let rest = rest.get(1..).unwrap_or(b"");
+        if let Some(head) = plain_head(rest).or_else(|| tagged_head(rest)) {
+            return message(line, pri, Some(date), in_kernel(pri, head));
+        }
     }
     slow(line, pri, after)
 }
@@ -110,34 +112,25 @@ struct Head<'a> {
     text: &'a [u8],
 }
 
-#[inline]
+#[inline(always)]
 fn message<'a>(line: &'a [u8], pri: Option<u8>, date: Option<&'a [u8]>, head: Head<'a>) -> Parsed<'a> {
     let Head { host, app, pid, text } = head;
+    let (times, text) = match text.first() {
+        Some(b'm') => repeated(text).unwrap_or((1, text)),
+        _ => (1, text),
+    };
     let stamp = date.map(RawStamp);
-    Parsed::Message(unwrapped(Message {
-        line,
-        form: Form::Bsd,
-        pri,
-        stamp,
-        host,
-        app,
-        pid,
-        text,
-        times: 1,
-    }))
+    Parsed::Message(Message { line, form: Form::Bsd, pri, stamp, host, app, pid, text, times })
 }
 
 /// Takes rsyslog's wrapper off: `message repeated N times: [ text]`, which it writes after the tag in place of the
 /// text. A peer's words cannot make one where the program's own words come first, as in every sshd and dropbear
 /// message; and whoever writes a program's whole text can write what the wrapper would say as well.
-#[inline]
 fn unwrapped(message: Message<'_>) -> Message<'_> {
-    if message.text.first() == Some(&b'm')
-        && let Some((times, text)) = repeated(message.text)
-    {
-        return Message { times, text, ..message };
+    match repeated(message.text) {
+        Some((times, text)) => Message { times, text, ..message },
+        None => message,
     }
-    message
 }
 
 fn repeated(text: &[u8]) -> Option<(u32, &[u8])> {
@@ -297,7 +290,7 @@ fn word(text: &[u8]) -> Option<(&[u8], &[u8])> {
 ///
 /// The C library's `syslog()` over `/dev/log` writes no host, a syslogd does: the first word is the tag if it ends as
 /// a tag does, else the host, and then the second must.
-#[inline]
+#[inline(never)]
 fn tagged_head(text: &[u8]) -> Option<Head<'_>> {
     let (first, after) = first_word(text);
     if let Some((app, pid, text)) = tag(first, after)
@@ -308,7 +301,7 @@ fn tagged_head(text: &[u8]) -> Option<Head<'_>> {
     if !is_host(first) {
         return None;
     }
-    let after = after.trim_ascii_start();
+    let after = after_blank(after);
     let (second, rest) = first_word(after);
     if let Some((app, pid, text)) = tag(second, rest) {
         // A tag padded with blanks before its pid, as fail2ban's own log has it.
@@ -318,6 +311,38 @@ fn tagged_head(text: &[u8]) -> Option<Head<'_>> {
         };
     }
     None
+}
+
+/// [`tagged_head`] in one pass, for `host tag[123]: text` and `host tag: text` with single blanks. `None` for all else.
+#[inline(always)]
+fn plain_head(line: &[u8]) -> Option<Head<'_>> {
+    let class = |b: u8| CLASSES.get(usize::from(b)).copied().unwrap_or(0);
+    let end = line.iter().position(|&b| class(b) & HOST == 0)?;
+    let (host, rest) = line.split_at_checked(end)?;
+    let rest = rest.strip_prefix(b" ")?;
+    // A first word that ends in a colon may be the tag, or an address.
+    if !(1..=255).contains(&end) || host.last() == Some(&b':') {
+        return None;
+    }
+    let end = rest.iter().position(|&b| class(b) & NAME == 0)?;
+    let (app, rest) = rest.split_at_checked(end)?;
+    if !(1..=128).contains(&end) {
+        return None;
+    }
+    let (pid, rest) = match rest {
+        [b'[', rest @ ..] => {
+            let end = rest.iter().position(|b| !b.is_ascii_digit())?;
+            let (pid, rest) = rest.split_at_checked(end)?;
+            (pid, rest.strip_prefix(b"]")?)
+        }
+        _ => (&b""[..], rest),
+    };
+    match rest {
+        [b':', b' ', text @ ..] if text.first().is_some_and(|b| *b > b' ') => {
+            Some(Head { host, app, pid, text })
+        }
+        _ => None,
+    }
 }
 
 /// As [`tagged_head`], where no blank follows the tag.
@@ -336,6 +361,15 @@ fn tight_head(text: &[u8]) -> Option<Head<'_>> {
 #[inline]
 fn first_word(text: &[u8]) -> (&[u8], &[u8]) {
     text.split_at_checked(first_blank(text)).unwrap_or((text, b""))
+}
+
+/// `text` without the blanks in front, of which there mostly is one.
+#[inline]
+fn after_blank(text: &[u8]) -> &[u8] {
+    match text {
+        [b' ', rest @ ..] if rest.first().is_some_and(|b| *b > b' ') => rest,
+        _ => text.trim_ascii_start(),
+    }
 }
 
 /// Where the first blank is, or the length. Header words are short: eight bytes at a time beat a call that sets up
@@ -374,7 +408,7 @@ fn tag<'a>(word: &'a [u8], after: &'a [u8]) -> Option<Tag<'a>> {
                 }
                 _ => (head, &b""[..]),
             };
-            is_tag(app).then_some((app, pid, after.trim_ascii_start()))
+            is_tag(app).then_some((app, pid, after_blank(after)))
         }
         [inside @ .., b']'] => {
             let open = inside.iter().rposition(|b| *b == b'[').filter(|open| *open > 0)?;
@@ -401,6 +435,8 @@ fn tight_tag(text: &[u8]) -> Option<Tag<'_>> {
 
 const HOST: u8 = 1;
 const TAG: u8 = 2;
+/// A tag's, but for the colon.
+const NAME: u8 = 4;
 
 /// What hosts and tags are made of. No quotes, angles, equals signs, commas: those are words of a text.
 const CLASSES: [u8; 256] = {
@@ -416,6 +452,9 @@ const CLASSES: [u8; 256] = {
         }
         if matches!(c, b'(' | b')' | b'+' | b'#' | b'~' | b'*' | b'!' | b'$' | b'&') {
             table[b] |= TAG;
+        }
+        if table[b] & TAG != 0 && c != b':' {
+            table[b] |= NAME;
         }
         b += 1;
     }
@@ -529,13 +568,15 @@ fn is_kernel(pri: Option<u8>) -> bool {
 
 /// OpenWrt's `log_prefix` stands before `kernel:` as a tag does. Only where the facility says kernel: that is not
 /// part of any text, and programs cannot log with it (`syslog(3)`).
-fn in_kernel(pri: Option<u8>, head: Head<'_>) -> Head<'_> {
-    match head.text.strip_prefix(b"kernel:") {
-        Some(rest) if is_kernel(pri) && head.pid.is_empty() => {
-            Head { app: b"kernel", text: rest.trim_ascii_start(), ..head }
-        }
-        _ => head,
+#[inline]
+fn in_kernel(pri: Option<u8>, mut head: Head<'_>) -> Head<'_> {
+    if is_kernel(pri)
+        && head.pid.is_empty()
+        && let Some(rest) = head.text.strip_prefix(b"kernel:")
+    {
+        (head.app, head.text) = (b"kernel", rest.trim_ascii_start());
     }
+    head
 }
 
 /// See [`Message::untagged`].

@@ -5,6 +5,7 @@
 //! All arithmetic saturates.
 
 pub mod civil;
+pub mod recent;
 pub mod stamp;
 mod text;
 

@@ -11,6 +11,7 @@ use edgeban::blocklist::{Ban, Change};
 use edgeban::engine::{Clock, Engine, Input, Rules, Watcher};
 use edgeban::frame::{self, Framer};
 use edgeban::time::civil::Calendar;
+use edgeban::time::recent::Recent;
 
 /// Dates without a year are of the year before this: 2027-01-01T00:00:00Z. The chip has no calendar, and only the
 /// differences between dates matter to a jail.
@@ -43,7 +44,8 @@ impl<W: FnMut(u8)> App<W> {
     /// Takes the next bytes of the log stream.
     pub fn bytes(&mut self, bytes: &[u8]) {
         let Self { framer, frames, engine, rules, put } = self;
-        let input = Input { stream: 0, jails: u32::MAX, clock: Clock::Replay(&CALENDAR) };
+        let dates = Recent::new(CALENDAR);
+        let input = Input { stream: 0, jails: u32::MAX, clock: Clock::Replay(&dates) };
         framer.push(bytes, frames, &mut |line| {
             engine.line(rules, line, &input, &mut Printer { rules, put });
         });

@@ -13,6 +13,7 @@ use crate::host::{clock, memory};
 use crate::jail::{JailId, Sentence};
 use crate::session::Failure as Failed;
 use crate::time::civil::{Calendar, rfc3339};
+use crate::time::recent::Recent;
 use crate::time::{Duration, Instant};
 use std::collections::{HashMap, VecDeque};
 use std::format;
@@ -97,7 +98,8 @@ fn file(
     let zone = clock::Local::new();
     let rule = |civil: &_| zone.east(civil);
     let calendar = Calendar::new(written.map_or_else(clock::wall, |t| t.as_millis() as i64), &rule);
-    let input_of_line = Input { stream, jails: u32::MAX, clock: Clock::Replay(&calendar) };
+    let dates = Recent::new(calendar);
+    let input_of_line = Input { stream, jails: u32::MAX, clock: Clock::Replay(&dates) };
     let mut lines = Lines::new(input, max_line);
     let mut progress = Progress::new(meta.len());
     let rules = watch.rules;

@@ -14,6 +14,7 @@ use edgeban::rules::ALL;
 use edgeban::session::{self, Failure, Sessions};
 use edgeban::syslog::Message;
 use edgeban::time::civil::Calendar;
+use edgeban::time::recent::Recent;
 use edgeban::time::{Duration, Instant};
 use libfuzzer_sys::fuzz_target;
 use std::collections::{BTreeMap, BTreeSet};
@@ -183,6 +184,7 @@ fuzz_target!(|data: &[u8]| {
     let mut watch = Watch::default();
     let mut now = Instant::from_secs(1000);
     let replayed = kind & 32 != 0;
+    let dates = Recent::new(CALENDAR);
     for line in lines.split(|b| *b == b'\n') {
         let Some((&what, line)) = line.split_first() else { continue };
         let line = &line[..line.len().min(LONGEST_LINE)];
@@ -194,7 +196,7 @@ fuzz_target!(|data: &[u8]| {
         }
         watch.read(line);
         let clock = match replayed {
-            true => Clock::Replay(&CALENDAR),
+            true => Clock::Replay(&dates),
             false if what & 64 == 0 => Clock::Live(now),
             false => Clock::CatchUp { now, calendar: &CALENDAR },
         };

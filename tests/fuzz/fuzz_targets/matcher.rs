@@ -8,22 +8,12 @@
 //! the longest line, for work that grows faster than the text shows only there.
 #![no_main]
 
-pub use edgeban::{addr, filter};
-
-/// The machine's own file, for the switch that the library keeps to itself.
-#[allow(dead_code)]
-#[path = "../../../src/matcher/machine.rs"]
-mod machine;
-#[path = "../../../src/matcher/oracle.rs"]
-mod oracle;
-
 use edgeban::filter::ops::Slot;
 use edgeban::filter::{Rule, Set, Space, compile};
-use edgeban::matcher::{Active, AppSlot, Hit, Matcher, Source, Tally};
+use edgeban::matcher::oracle::Pike;
+use edgeban::matcher::{Active, AppSlot, Frame, Hit, Matcher, Outcome, Scratch, Source, Tally, run_with};
 use edgeban::{matcher, rules, syslog};
 use libfuzzer_sys::fuzz_target;
-use machine::{Frame, Outcome, Scratch, run_with};
-use oracle::Pike;
 
 const PIECES: [&str; 64] = [
     "a",

@@ -1,0 +1,104 @@
+//! What single instructions look for in a text: literals, addresses, quoted strings.
+
+use crate::addr::{self, Addr};
+use crate::filter::Set;
+use crate::filter::ops;
+use memchr::memrchr;
+
+/// Whether `text` starts with `literal`. Most literals are short, and a call to compare them costs more than they do.
+#[inline]
+pub(super) fn begins(text: &[u8], literal: &[u8]) -> bool {
+    let Some(head) = text.get(..literal.len()) else { return false };
+    match (head.first_chunk::<8>(), literal.first_chunk::<8>()) {
+        (Some(a), Some(b)) if literal.len() <= 16 => {
+            a == b && head.last_chunk::<8>() == literal.last_chunk::<8>()
+        }
+        (None, None) => head.iter().zip(literal).all(|(a, b)| a == b),
+        _ => head == literal,
+    }
+}
+
+/// The longest host name that is looked at (RFC 1035, 2.3.4): bounds the work at one place.
+pub(super) const LONGEST_NAME: usize = 255;
+
+/// An address found in a text.
+pub(super) struct Found {
+    /// Its length, brackets and zone included.
+    pub len: usize,
+    /// Whether it may end earlier, at a colon.
+    pub may_shrink: bool,
+    /// `None` for a name.
+    pub addr: Option<Addr>,
+}
+
+/// An address at the start of `text`, or with `names` a host name.
+pub(super) fn address(text: &[u8], names: bool) -> Option<Found> {
+    if let Some(inner) = text.strip_prefix(b"[") {
+        let found = addr::scan(inner)?;
+        return (inner.get(found.len) == Some(&b']')).then_some(Found {
+            len: found.len + 2,
+            may_shrink: false,
+            addr: Some(found.addr),
+        });
+    }
+    let in_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+    let found = addr::scan(text);
+    let name = || {
+        let len = text.iter().take(LONGEST_NAME).take_while(|&&b| in_name(b)).count();
+        let name = text.get(..len)?;
+        name.iter().any(u8::is_ascii_alphabetic).then_some(Found { len, may_shrink: false, addr: None })
+    };
+    if names && found.is_none_or(|f| text.get(f.len).is_some_and(|&b| in_name(b))) {
+        let long = name();
+        if let Some(long) = long
+            && found.is_none_or(|f| f.len < long.len)
+        {
+            return Some(long);
+        }
+    }
+    let found = found?;
+    let may_shrink = text.get(..found.len)?.contains(&b':');
+    Some(Found { len: found.len, may_shrink, addr: Some(found.addr) })
+}
+
+/// The next shorter address in `text`, which is an IPv6 address: the one that ends before its last colon.
+pub(super) fn shorter(text: &[u8]) -> Option<(usize, Addr)> {
+    let mut end = text.len();
+    loop {
+        end = memrchr(b':', text.get(..end)?)?;
+        let head = text.get(..end)?;
+        if let Some(found) = addr::scan(head).filter(|found| found.len == end) {
+            return Some((end, found.addr));
+        }
+        // "2001:db8::9" without its last group is "2001:db8::": an address too, but never what was meant.
+        if end < 2 {
+            return None;
+        }
+    }
+}
+
+/// Length of a double-quoted string with `\` escapes; where there is none, how many bytes it took to see that.
+pub(super) fn quoted(text: &[u8]) -> Result<usize, usize> {
+    if text.first() != Some(&b'"') {
+        return Err(0);
+    }
+    let mut at = 1;
+    loop {
+        match text.get(at) {
+            Some(b'"') => return Ok(at + 1),
+            Some(b'\\') => at += 2,
+            Some(_) => at += 1,
+            None => return Err(text.len()),
+        }
+    }
+}
+
+/// How many bytes at the start of `text` are in the set.
+#[inline]
+pub(super) fn span(sets: &[Set], index: u8, text: &[u8]) -> usize {
+    if index == ops::ANY {
+        return text.len();
+    }
+    let set = ops::set(sets, index);
+    text.iter().position(|&b| !set.has(b)).unwrap_or(text.len())
+}

@@ -1,0 +1,63 @@
+//! The last date that was read, for logs in which many lines share one.
+
+use super::civil::Calendar;
+use core::cell::Cell;
+
+/// A date's text that is worth keeping is no longer than this; ISO 8601 to the microsecond with its zone has 32.
+const KEPT: usize = 32;
+
+#[derive(Clone, Copy)]
+struct Last {
+    text: [u8; KEPT],
+    len: u8,
+    ms: i64,
+}
+
+/// A calendar that remembers the last date it made sense of. One calendar, one zone: the same text is the same time.
+pub struct Recent<'c> {
+    calendar: Calendar<'c>,
+    last: Cell<Last>,
+}
+
+impl<'c> Recent<'c> {
+    /// Remembers nothing yet.
+    pub const fn new(calendar: Calendar<'c>) -> Self {
+        Self { calendar, last: Cell::new(Last { text: [0; KEPT], len: 0, ms: 0 }) }
+    }
+
+    /// Milliseconds since 1970 that `text` stands for: as the last time, where it is the same text, else as `read` says.
+    /// What `read` cannot tell is not remembered.
+    #[inline]
+    pub fn epoch_ms(&self, text: &[u8], read: impl FnOnce(&Calendar<'c>) -> Option<i64>) -> Option<i64> {
+        let last = self.last.get();
+        if last.len > 0 && last.text.get(..usize::from(last.len)) == Some(text) {
+            return Some(last.ms);
+        }
+        let ms = read(&self.calendar)?;
+        let mut kept = Last { text: [0; KEPT], len: text.len() as u8, ms };
+        if let Some(room) = kept.text.get_mut(..text.len()) {
+            room.copy_from_slice(text);
+            self.last.set(kept);
+        }
+        Some(ms)
+    }
+}
+
+#[test]
+fn only_the_same_text_is_not_read_again() {
+    let recent = Recent::new(Calendar::fixed(0, 0));
+    let long = [b'x'; KEPT + 1];
+    for (text, told, want) in [
+        (&b"a"[..], Some(1), Some(1)),
+        (b"a", Some(2), Some(1)),
+        (b"ab", Some(3), Some(3)),
+        (b"a", None, None),
+        (b"ab", Some(4), Some(3)),
+        (&long, Some(5), Some(5)),
+        (&long, Some(6), Some(6)),
+        (b"", Some(7), Some(7)),
+        (b"", Some(8), Some(8)),
+    ] {
+        assert_eq!(recent.epoch_ms(text, |_| told), want);
+    }
+}
