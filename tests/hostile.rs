@@ -2,7 +2,7 @@
 //! whatever comes, nothing panics, noise bans nobody, and no ban is of an address that the input does not spell.
 #![cfg(feature = "std")]
 
-use edgeban::addr::Prefix;
+use edgeban::addr::{Prefix, scan};
 use edgeban::blocklist::Change;
 use edgeban::config::{Known, Settings};
 use edgeban::engine::{Clock, Engine, Input, Watcher};
@@ -164,10 +164,15 @@ fn harmed(mut line: Vec<u8>, harms: &[Harm]) -> Vec<u8> {
     line
 }
 
+/// Whether an address of `target` stands somewhere in `input`, zeros in front and short forms included, with or without
+/// a group that may be a port.
 fn spelt(target: Prefix, input: &[u8]) -> bool {
-    // IPv6 has many spellings; IPv4 has one, but for a mapped one's and for zeros in front.
-    let text = target.to_string();
-    !target.is_v4() || input.windows(text.len()).any(|w| w == text.as_bytes())
+    let reads = |text: &[u8]| scan(text).is_some_and(|found| target.contains(found.addr));
+    (0..input.len()).any(|at| {
+        let rest = &input[at..input.len().min(at + 64)];
+        let colons = rest.iter().enumerate().filter(|(_, b)| **b == b':');
+        reads(rest) || colons.map(|(end, _)| end).any(|end| reads(&rest[..end]))
+    })
 }
 
 proptest! {

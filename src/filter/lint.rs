@@ -7,6 +7,9 @@
 //! - open and greedy before, and after the address only closed pieces to an anchored end: safe, since the
 //!   true tail is the last thing on the line, and text left of it cannot move the last occurrence;
 //! - open on both sides, or lazy before: the client's text decides which address is found. Refused.
+//!
+//! A repeated group that admits both blanks and letters is open where it stands before the address. Behind it, it is
+//! taken for a list that the daemon writes (`{ <[^ ]+>}*`), and the rule's author answers for that.
 
 use super::error::Problem;
 
@@ -30,6 +33,11 @@ impl Flow {
         self.open = true;
         self.lazy |= lazy;
         Ok(())
+    }
+
+    /// Words, one after the other, out of a repeated group.
+    pub(super) fn open_words(&mut self) -> Result<(), Problem> {
+        if self.address { Ok(()) } else { self.open_text(false) }
     }
 
     pub(super) fn address(&mut self, in_loop: bool) -> Result<(), Problem> {

@@ -12,7 +12,7 @@ pub const ANY: u8 = 255;
 pub const UNBOUNDED: u8 = 255;
 
 /// Bytes behind the last instruction of a table, so that [`fetch`] can read whole chunks.
-pub(super) const PAD: usize = 5;
+pub const PAD: usize = 5;
 
 pub(crate) const LIT: u8 = 1;
 pub(crate) const SET: u8 = 2;

@@ -72,6 +72,8 @@ fn the_lint_refuses_what_a_client_can_forge() {
         "<text> from <ip>{ <qstr>}?",
         "{for <user>}? from <ip>{<text>|x}",
         "{<text>|x} <ip> {y|<user>}",
+        "of {<word> }*from <ip><...>",
+        "of {{<[a-z]>|<sp>}}* <ip> <text>",
     ] {
         assert!(refused(rule).contains("free text on both sides"), "{rule}");
     }
@@ -83,6 +85,9 @@ fn the_lint_refuses_what_a_client_can_forge() {
         "for <word> from <ip><...>",
         "{<ip>|<host>} <user>",
         "<user> said <qstr>",
+        "{<[a-z]+>=<int>,}*from <ip> <text>",
+        "{<int> }*from <ip> <text>",
+        "from <ip>{ <word>}* <text>",
     ] {
         assert!(check(&format!("filter t\nfail {rule}")).is_ok(), "{rule}");
     }

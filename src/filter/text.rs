@@ -24,6 +24,8 @@ pub(super) struct Writer<'e, 's> {
     flow: Flow,
     depth: u8,
     in_loop: bool,
+    /// What the group under `*` at hand admits so far: blanks, and letters that are not fixed.
+    admits: (bool, bool),
     anchored: bool,
 }
 
@@ -37,6 +39,7 @@ impl<'e, 's> Writer<'e, 's> {
             flow: Flow::default(),
             depth: 0,
             in_loop: false,
+            admits: (false, false),
             anchored: true,
         }
     }
@@ -84,6 +87,7 @@ impl<'e, 's> Writer<'e, 's> {
     }
 
     fn byte(&mut self, byte: u8) -> Result<(), Problem> {
+        self.admits.0 |= byte == b' ';
         let at = self.emit.literal(self.literal, byte)?;
         self.literal = Some(at);
         self.flow.consumed = true;
@@ -108,6 +112,7 @@ impl<'e, 's> Writer<'e, 's> {
         self.literal = None;
 
         let before = self.flow;
+        let admits = core::mem::take(&mut self.admits);
         let start = self.emit.here();
         let skip = if suffix == 0 { None } else { Some(self.emit.split().map_err(stop)?) };
         let mut ends: heapless::Vec<usize, 32> = heapless::Vec::new();
@@ -139,7 +144,11 @@ impl<'e, 's> Writer<'e, 's> {
                 return Err(stop(Problem::EmptyLoop));
             }
             self.emit.jump(start).map_err(stop)?;
+            if self.admits == (true, true) {
+                flow.open_words().map_err(stop)?;
+            }
         }
+        self.admits = (self.admits.0 | admits.0, self.admits.1 | admits.1);
         if let Some(place) = skip {
             self.emit.patch(place);
             flow = flow.or(before);
@@ -166,6 +175,7 @@ impl<'e, 's> Writer<'e, 's> {
             }
             What::Repeat(repeat) => {
                 let letters = (b'a'..=b'z').chain(b'A'..=b'Z').any(|b| repeat.set.has(b));
+                self.admits = (self.admits.0 | repeat.set.has(b' '), self.admits.1 | letters);
                 let open = repeat.set.has(b' ') && letters && repeat.max > 1;
                 if open || field.capture == Some(Slot::User) {
                     self.flow.open_text(repeat.lazy)?;

@@ -215,7 +215,9 @@ fn whole(filter: &Filter<'_>, text: &str, data: &[u8]) {
     let mut entries: Vec<u16> = filter.rules.iter().map(|rule| rule.entry).chain(filter.strip).collect();
     entries.sort_unstable();
     assert_eq!(entries.first(), Some(&0));
-    let ends = entries.iter().skip(1).copied().chain([filter.code.len() as u16]);
+    let (code, pad) = filter.code.split_at(filter.code.len() - ops::PAD);
+    assert!(pad.iter().all(|b| *b == 0), "padding that is none");
+    let ends = entries.iter().skip(1).copied().chain([code.len() as u16]);
     let mut dice = Dice(data.iter().cycle(), 1);
     let (mut stack, mut memo) = (vec![Frame::EMPTY; 512], vec![0; 32 * 1024]);
     let mut scratch = Scratch { stack: &mut stack, memo: &mut memo, steps: 0 };
@@ -226,7 +228,7 @@ fn whole(filter: &Filter<'_>, text: &str, data: &[u8]) {
         let rule = &filter.rules[place];
         assert!((1..=filter.rules.len()).contains(&usize::from(rule.ordinal)));
         assert!((1..=lines).contains(&usize::from(rule.line)));
-        assert!(usize::from(rule.need.0) + usize::from(rule.need.1) <= filter.code.len());
+        assert!(usize::from(rule.need.0) + usize::from(rule.need.1) <= code.len());
         not_forgeable(filter, &program);
         for _ in 0..4 {
             let text = text_for(filter, entry, &mut dice);
