@@ -2,6 +2,7 @@
 
 use crate::addr::{Addr, Prefix};
 use crate::jail::Why;
+use std::os::fd::AsRawFd;
 use std::vec::Vec;
 
 /// The addresses of all interfaces and the gateways of all routes, now. What cannot be read is left out.
@@ -30,38 +31,47 @@ fn gateway6(line: &str) -> Option<Addr> {
     u128::from_str_radix(hex, 16).ok().filter(|n| *n != 0).map(Addr::from_u128)
 }
 
+/// The most interface addresses that are asked for.
+const INTERFACES: usize = 256;
+
+/// Addresses of the interfaces. Not by getifaddrs(3): musl's waits for the end of a netlink dump without an end of
+/// patience, and not every emulated kernel gives one.
 fn interfaces() -> Vec<Addr> {
-    let mut out = Vec::new();
-    let mut list: *mut libc::ifaddrs = core::ptr::null_mut();
-    // SAFETY: getifaddrs(3) fills `list` when it returns 0.
-    if unsafe { libc::getifaddrs(&mut list) } != 0 {
-        return out;
-    }
-    let mut at = list;
-    while !at.is_null() {
-        // SAFETY: `at` is an entry of the list, which is freed below; an address that is not null is of the size
-        // that its family says.
-        unsafe {
-            let address = (*at).ifa_addr;
-            if !address.is_null() {
-                match i32::from((*address).sa_family) {
-                    libc::AF_INET => {
-                        let v4 = address.cast::<libc::sockaddr_in>().read_unaligned();
-                        out.push(Addr::v4(v4.sin_addr.s_addr.to_ne_bytes()));
-                    }
-                    libc::AF_INET6 => {
-                        let v6 = address.cast::<libc::sockaddr_in6>().read_unaligned();
-                        out.push(Addr::v6(v6.sin6_addr.s6_addr));
-                    }
-                    _ => {}
-                }
-            }
-            at = (*at).ifa_next;
-        }
-    }
-    // SAFETY: `list` came from getifaddrs(3) and is not used again.
-    unsafe { libc::freeifaddrs(list) };
+    let mut out = interfaces4().unwrap_or_default();
+    let six = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+    out.extend(six.lines().filter_map(address6));
     out
+}
+
+/// A line of `/proc/net/if_inet6`: the first column, 32 hex digits.
+fn address6(line: &str) -> Option<Addr> {
+    let hex = line.split_ascii_whitespace().next().filter(|hex| hex.len() == 32)?;
+    u128::from_str_radix(hex, 16).ok().map(Addr::from_u128)
+}
+
+/// IPv4 addresses, by SIOCGIFCONF (netdevice(7)).
+fn interfaces4() -> Option<Vec<Addr>> {
+    // SAFETY: integers and a union of plain data: zero is a value.
+    let mut list: Vec<libc::ifreq> = (0..INTERFACES).map(|_| unsafe { core::mem::zeroed() }).collect();
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").ok()?;
+    // SAFETY: as above.
+    let mut ask: libc::ifconf = unsafe { core::mem::zeroed() };
+    ask.ifc_len = i32::try_from(list.len() * size_of::<libc::ifreq>()).ok()?;
+    ask.ifc_ifcu.ifcu_req = list.as_mut_ptr();
+    // SAFETY: the kernel writes at most `ifc_len` bytes to `list` and says in `ifc_len` how many it did.
+    if unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFCONF as _, &mut ask) } != 0 {
+        return None;
+    }
+    let count = usize::try_from(ask.ifc_len).ok()? / size_of::<libc::ifreq>();
+    let found = list.iter().take(count).filter_map(|one| {
+        // SAFETY: SIOCGIFCONF fills in an address of the size of a `sockaddr`, which holds a `sockaddr_in`.
+        let (family, v4) = unsafe {
+            let address = &raw const one.ifr_ifru.ifru_addr;
+            ((*address).sa_family, address.cast::<libc::sockaddr_in>().read_unaligned())
+        };
+        (i32::from(family) == libc::AF_INET).then(|| Addr::v4(v4.sin_addr.s_addr.to_ne_bytes()))
+    });
+    Some(found.collect())
 }
 
 #[cfg(test)]
@@ -78,6 +88,8 @@ mod tests {
         let line = "00000000000000000000000000000000 00 00000000000000000000000000000000 00 \
                     fe800000000000000000000000000001 00000400 00000000 00000000 00450003 eth0";
         assert_eq!(gateway6(line), Addr::parse(b"fe80::1"));
+        let line = "fe800000000000000000000000000001 02 40 20 80 eth0";
+        assert_eq!(address6(line), Addr::parse(b"fe80::1"));
         assert!(addresses().iter().any(|(p, _)| p.to_string() == "127.0.0.1"), "{:?}", addresses());
     }
 
