@@ -2,7 +2,7 @@
 //!
 //! `EDGEBAN_BLESS=1 cargo test --test board` writes the golden file anew, to be read before it is committed.
 
-#[allow(unreachable_pub)]
+#[allow(unreachable_pub)] // Shared: each test binary uses a part of it.
 mod common;
 #[path = "common/cross.rs"]
 mod cross;

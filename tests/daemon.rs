@@ -1,11 +1,11 @@
 //! The daemon as its users meet it: what it does without rights, on signals, over a restart, and that no line is lost.
 
-#[allow(unreachable_pub)]
+#[allow(unreachable_pub)] // Shared: each test binary uses a part of it.
 mod common;
-#[allow(unreachable_pub, dead_code)]
+#[allow(unreachable_pub, dead_code)] // Shared: each test binary uses a part of it.
 #[path = "common/net.rs"]
 mod net;
-#[allow(unreachable_pub, dead_code)]
+#[allow(unreachable_pub, dead_code)] // Shared: each test binary uses a part of it.
 #[path = "common/running.rs"]
 mod running;
 

@@ -1,15 +1,15 @@
 //! From a real daemon's log line to a dropped packet, in namespaces that the test makes: sshd and dropbear, IPv4
 //! and IPv6. Needs root, `nft`, `ip`, `ssh`, `sshpass`, sshd, dropbear and dbclient.
 
-#[allow(unreachable_pub)]
+#[allow(unreachable_pub)] // Shared: each test binary uses a part of it.
 mod common;
-#[allow(unreachable_pub, dead_code)]
+#[allow(unreachable_pub, dead_code)] // Shared: each test binary uses a part of it.
 #[path = "common/net.rs"]
 mod net;
-#[allow(unreachable_pub, dead_code)]
+#[allow(unreachable_pub, dead_code)] // Shared: each test binary uses a part of it.
 #[path = "common/running.rs"]
 mod running;
-#[allow(unreachable_pub, dead_code)]
+#[allow(unreachable_pub, dead_code)] // Shared: each test binary uses a part of it.
 #[path = "common/site.rs"]
 mod site;
 

@@ -4,10 +4,10 @@
 //!
 //! `cargo test --release --test memory -- --nocapture` prints the figures.
 
-#[allow(unreachable_pub)]
+#[allow(unreachable_pub)] // Shared: each test binary uses a part of it.
 mod common;
 #[path = "common/cli.rs"]
-#[allow(dead_code)]
+#[allow(dead_code)] // Shared: each test binary uses a part of it.
 mod cli;
 
 use cli::Folder;

@@ -2,7 +2,7 @@
 //!
 //! The library's own tests run on the target by `targets/build --test mips-unknown-linux-musl`.
 
-#[allow(unreachable_pub)]
+#[allow(unreachable_pub)] // Shared: each test binary uses a part of it.
 mod common;
 #[path = "common/cross.rs"]
 mod cross;

@@ -2,9 +2,9 @@
 //!
 //! `nft` is used for looking and for doing damage, never by the sink. Needs root, `nft` and `ip`.
 
-#[allow(unreachable_pub)]
+#[allow(unreachable_pub)] // Shared: each test binary uses a part of it.
 mod common;
-#[allow(unreachable_pub, dead_code)]
+#[allow(unreachable_pub, dead_code)] // Shared: each test binary uses a part of it.
 #[path = "common/net.rs"]
 mod net;
 

@@ -1,15 +1,15 @@
 //! What a real sshd and a real dropbear log of hostile clients: the filters know each line that they should, and no
 //! client makes another address count. Needs what `end_to_end.rs` needs.
 
-#[allow(unreachable_pub)]
+#[allow(unreachable_pub)] // Shared: each test binary uses a part of it.
 mod common;
-#[allow(unreachable_pub, dead_code)]
+#[allow(unreachable_pub, dead_code)] // Shared: each test binary uses a part of it.
 #[path = "common/net.rs"]
 mod net;
-#[allow(unreachable_pub, dead_code)]
+#[allow(unreachable_pub, dead_code)] // Shared: each test binary uses a part of it.
 #[path = "common/running.rs"]
 mod running;
-#[allow(unreachable_pub, dead_code)]
+#[allow(unreachable_pub, dead_code)] // Shared: each test binary uses a part of it.
 #[path = "common/site.rs"]
 mod site;
 
