@@ -119,7 +119,9 @@ impl Repeat {
     pub const EMPTY: Self = Self { stream: 0, last: None };
 
     fn of(repeats: &mut [Self], stream: u32) -> Option<&mut Self> {
-        let at = (stream as usize).checked_rem(repeats.len())?;
+        let at = stream as usize;
+        // The division is the rare case: mostly there is one for each stream.
+        let at = if at < repeats.len() { at } else { at.checked_rem(repeats.len())? };
         repeats.get_mut(at)
     }
 }
@@ -232,47 +234,49 @@ impl<'a> Engine<'a> {
             Parsed::Message(message) => message,
             Parsed::Repeated(times) => return self.repeated(rules, *times, input, watch),
         };
-        let Parts { sessions, tracker, blocklist, scratch, repeats, seed } = &mut self.parts;
-        let mut last = None;
+        let wanted = rules.matcher.wanted(message, input.jails);
         // What edgeban says of a ban would count a second time, and anyone can write to the log in its name.
-        if message.app == b"edgeban" {
+        let own = message.app == b"edgeban";
+        if own {
             self.tally.own.bump();
-        } else {
-            let mut court = Court {
-                rules,
-                tracker,
-                blocklist,
-                seed,
-                tally: &mut self.tally,
-                latest: &mut self.latest,
-                watch,
-            };
-            rules.matcher.each(message, input.jails, scratch, &mut self.match_tally, &mut |hit| {
-                court.tally.hits.bump();
-                court.watch.hit(message, &hit);
-                let Some((at, now)) = court.when(message, input.clock) else {
-                    court.tally.undated.bump();
-                    return;
-                };
-                sessions.feed(
-                    &hit,
-                    message.pid,
-                    message.host,
-                    message.times,
-                    at,
-                    &mut |event| match event {
-                        Event::Failure(failure) => {
-                            last = Some((hit.filter, failure.ip));
-                            court.failure(hit.filter, &failure, at, now);
-                        }
-                        Event::Gained { ip, .. } => court.gained(hit.filter, ip),
-                    },
-                );
-            });
         }
-        if let Some(slot) = Repeat::of(repeats, input.stream) {
+        let last =
+            if own || wanted == 0 { None } else { self.judge(rules, message, wanted, input.clock, watch) };
+        if let Some(slot) = Repeat::of(self.parts.repeats, input.stream) {
             *slot = Repeat { stream: input.stream, last };
         }
+    }
+
+    /// Tries the filters `wanted` on `message`. Returns the last failure it tells of, for "last message repeated".
+    fn judge(
+        &mut self,
+        rules: &Rules<'_>,
+        message: &Message<'_>,
+        wanted: u32,
+        clock: Clock<'_>,
+        watch: &mut dyn Watcher,
+    ) -> Option<(JailId, Addr)> {
+        let mut last = None;
+        let Parts { sessions, tracker, blocklist, scratch, seed, .. } = &mut self.parts;
+        let (tally, latest) = (&mut self.tally, &mut self.latest);
+        let mut court = Court { rules, tracker, blocklist, seed, tally, latest, watch };
+        rules.matcher.each(message, wanted, scratch, &mut self.match_tally, &mut |hit| {
+            court.tally.hits.bump();
+            court.watch.hit(message, &hit);
+            let Some((at, now)) = court.when(message, clock) else {
+                court.tally.undated.bump();
+                return;
+            };
+            let Message { pid, host, times, .. } = *message;
+            sessions.feed(&hit, pid, host, times, at, &mut |event| match event {
+                Event::Failure(failure) => {
+                    last = Some((hit.filter, failure.ip));
+                    court.failure(hit.filter, &failure, at, now);
+                }
+                Event::Gained { ip, .. } => court.gained(hit.filter, ip),
+            });
+        });
+        last
     }
 
     fn repeated(&mut self, rules: &Rules<'_>, times: u32, input: &Input<'_>, watch: &mut dyn Watcher) {

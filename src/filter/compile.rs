@@ -185,12 +185,7 @@ impl<'s> Draft<'s> {
                 .filter(|&b| set.has(b))
                 .for_each(|b| starts[usize::from(b % 16)] |= 1 << at.min(63));
         }
-        // What strip takes off is never empty for a reason, so its own first bytes are enough.
-        let mut fuel = first::FUEL;
-        let strip_starts = match self.strip {
-            Some(entry) => first::first(self.emit.code, known, entry + 1, &mut fuel),
-            None => Set::NONE,
-        };
+        let strip_starts = self.strip.map_or(Set::NONE, |at| first::takes(self.emit.code, known, at + 1));
         // Moves the slices out, so that the filter borrows the lent space and not this draft.
         let code: &'s mut [u8] = core::mem::take(&mut self.emit.code);
         let sets: &'s mut [Set] = core::mem::take(&mut self.emit.sets);

@@ -4,11 +4,11 @@ use super::Set;
 use super::ops::{self, Mode, Op, Run};
 
 /// How many instructions one question may visit; past that the answer is "anything", which is always true.
-pub(super) const FUEL: u16 = 2000;
+const FUEL: u16 = 2000;
 
-/// Bytes that a match from `pc` on can start with. The text's end counts as no byte: a run that stops where
-/// the text does has nothing to give back.
-pub(super) fn first(code: &[u8], sets: &[Set], pc: u16, fuel: &mut u16) -> Set {
+/// Bytes that a match from `pc` on can start with; `rest` are those that can follow where the program is over. The
+/// text's end counts as no byte: a run that stops where the text does has nothing to give back.
+fn first(code: &[u8], sets: &[Set], pc: u16, rest: &Set, fuel: &mut u16) -> Set {
     let mut found = Set::NONE;
     let mut pc = pc;
     loop {
@@ -45,19 +45,27 @@ pub(super) fn first(code: &[u8], sets: &[Set], pc: u16, fuel: &mut u16) -> Set {
                 found.add(b'"');
                 return found;
             }
-            Op::Split(_, target) => found.join(&first(code, sets, target, fuel)),
+            Op::Split(_, target) => found.join(&first(code, sets, target, rest, fuel)),
             Op::Jmp(target) => pc = target,
             Op::Save(_) | Op::Look(..) => {}
             Op::End => return found,
-            Op::Match => return Set::ALL,
+            Op::Match => {
+                found.join(rest);
+                return found;
+            }
         }
     }
+}
+
+/// Bytes that what the program at `pc` takes can start with, where it takes any.
+pub(super) fn takes(code: &[u8], sets: &[Set], pc: u16) -> Set {
+    first(code, sets, pc, &Set::NONE, &mut { FUEL })
 }
 
 /// Bytes that a text matched by the program at `pc` can start with; all where it matches the empty text too.
 pub(super) fn starts(code: &[u8], sets: &[Set], pc: u16) -> Set {
     let mut fuel = FUEL;
-    let found = first(code, sets, pc, &mut fuel);
+    let found = first(code, sets, pc, &Set::ALL, &mut fuel);
     // What can end at once can be empty: then `End` contributed nothing, and there is no first byte to go by.
     if nullable(code, pc, &mut fuel) { Set::ALL } else { found }
 }
@@ -98,7 +106,8 @@ pub(super) fn tighten(code: &mut [u8], sets: &[Set], start: u16, end: u16) -> u8
             Op::Run(Run { set, min, max, .. }) => {
                 let mut fuel = FUEL;
                 let fixed = min == max;
-                let tight = fixed || ops::set(sets, set).disjoint(&first(code, sets, next, &mut fuel));
+                let tight =
+                    fixed || ops::set(sets, set).disjoint(&first(code, sets, next, &Set::ALL, &mut fuel));
                 if tight && let Some(slot) = code.get_mut(usize::from(pc)) {
                     *slot = ops::RUN;
                 }

@@ -1,6 +1,6 @@
 //! From a message to the few programs worth running: program name, then first bytes, then a needed literal.
 
-use super::machine::{End, Machine, Scratch};
+use super::machine::{End, Machine, Scratch, Start};
 use super::{Hit, Source, Tally};
 use crate::addr::scan;
 use crate::filter::ops::Slot;
@@ -22,15 +22,24 @@ pub struct Active<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct AppSlot<'a> {
     name: &'a [u8],
-    hash: u32,
+    /// See [`ends`].
+    ends: [u64; 2],
     /// Bit i: the i-th active filter.
     wanted: u32,
 }
 
 impl AppSlot<'_> {
     /// What lent tables start with.
-    pub const EMPTY: Self = Self { name: b"", hash: 0, wanted: 0 };
+    pub const EMPTY: Self = Self { name: b"", ends: [0; 2], wanted: 0 };
+
+    #[inline(always)]
+    fn is(&self, name: &[u8], ends: [u64; 2]) -> bool {
+        self.ends == ends && self.name.len() == name.len() && (name.len() <= WHOLE || self.name == name)
+    }
 }
+
+/// Names up to this length are told apart by their [`ends`].
+const WHOLE: usize = 16;
 
 /// The filters in use and the index over their program names.
 #[derive(Debug)]
@@ -41,6 +50,8 @@ pub struct Matcher<'a> {
     any: u32,
     /// Filters that also read lines without a syslog header.
     raw: u32,
+    /// By a text's first byte modulo 16: filters that may have a rule for it.
+    starts: [u32; 16],
 }
 
 /// The first and the last eight bytes of a name, which overlap in a short one: all of it up to sixteen.
@@ -65,16 +76,15 @@ fn mixed([first, last]: [u64; 2], len: usize) -> u32 {
     (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
 }
 
-fn hash(name: &[u8]) -> u32 {
-    mixed(ends(name), name.len())
-}
-
-/// Whether one of the eight bytes is from `(` to `/`, which few names have; now and then a false alarm.
+/// Whether one of the bytes is from `(` to `/`, which few names have; now and then a false alarm.
 #[inline(always)]
-fn may_part(word: u64) -> bool {
+fn may_part(ends: [u64; 2]) -> bool {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
-    let apart = (word & (ONES * 0xf8)) ^ (ONES * 0x28);
-    apart.wrapping_sub(ONES) & !apart & (ONES << 7) != 0
+    let zeros = ends.map(|word| {
+        let apart = (word & (ONES * 0xf8)) ^ (ONES * 0x28);
+        apart.wrapping_sub(ONES) & !apart
+    });
+    (zeros[0] | zeros[1]) & (ONES << 7) != 0
 }
 
 impl<'a> Matcher<'a> {
@@ -84,11 +94,16 @@ impl<'a> Matcher<'a> {
         if !slots.len().is_power_of_two() {
             return None;
         }
-        let (mut any, mut raw, mut used) = (0u32, 0u32, 0usize);
+        let (mut any, mut raw, mut starts, mut used) = (0u32, 0u32, [0u32; 16], 0usize);
         for (index, one) in active.iter().enumerate().take(32) {
             let bit = 1u32 << index;
             if matches!(one.filter.kind, Kind::Raw | Kind::Clf | Kind::NginxError) {
                 raw |= bit;
+            }
+            for (byte, filters) in (0u8..).zip(&mut starts) {
+                if may_start(&one.filter, byte) {
+                    *filters |= bit;
+                }
             }
             for name in one.filter.apps.split_ascii_whitespace() {
                 if name == "*" {
@@ -98,8 +113,8 @@ impl<'a> Matcher<'a> {
                 // "postfix/*" is kept as "postfix/".
                 let name = name.strip_suffix('*').unwrap_or(name).as_bytes();
                 let mask = slots.len() - 1;
-                let hash = hash(name);
-                let mut at = hash as usize & mask;
+                let ends = ends(name);
+                let mut at = mixed(ends, name.len()) as usize & mask;
                 loop {
                     let slot = slots.get_mut(at)?;
                     if slot.name.is_empty() {
@@ -107,9 +122,9 @@ impl<'a> Matcher<'a> {
                         if used * 2 > mask + 1 {
                             return None;
                         }
-                        (slot.name, slot.hash) = (name, hash);
+                        (slot.name, slot.ends) = (name, ends);
                     }
-                    if slot.name == name {
+                    if slot.is(name, ends) {
                         slot.wanted |= bit;
                         break;
                     }
@@ -117,7 +132,7 @@ impl<'a> Matcher<'a> {
                 }
             }
         }
-        Some(Self { active, slots, any, raw })
+        Some(Self { active, slots, any, raw, starts })
     }
 
     /// The filters in use.
@@ -125,16 +140,16 @@ impl<'a> Matcher<'a> {
         self.active
     }
 
-    #[inline]
-    fn wanted(&self, name: &[u8], hash: u32) -> u32 {
+    #[inline(always)]
+    fn slot(&self, name: &[u8], ends: [u64; 2]) -> u32 {
         let mask = self.slots.len().wrapping_sub(1);
-        let mut at = hash as usize & mask;
+        let mut at = mixed(ends, name.len()) as usize & mask;
         // Half of the slots are empty, so this ends.
         while let Some(slot) = self.slots.get(at) {
             if slot.name.is_empty() {
                 return 0;
             }
-            if slot.hash == hash && slot.name == name {
+            if slot.is(name, ends) {
                 return slot.wanted;
             }
             at = (at + 1) & mask;
@@ -142,26 +157,35 @@ impl<'a> Matcher<'a> {
         0
     }
 
-    /// The filters to try on `message`, a bit each.
-    #[inline]
-    fn candidates(&self, message: &Message<'_>) -> u32 {
+    /// The filters in `among` (bit i: the i-th active filter) that want `message`, for [`Matcher::each`]. Most messages
+    /// are wanted by none.
+    #[inline(always)]
+    pub fn wanted(&self, message: &Message<'_>, among: u32) -> u32 {
         if message.form == Form::Raw {
-            return self.raw;
+            // No program is named, so the filters that the source is for may be meant, whatever else they read.
+            return if among == u32::MAX { self.raw } else { among };
         }
-        let app = message.app;
+        let Some(first) = message.text.first() else { return 0 };
+        let starts = self.starts.get(usize::from(first % 16)).copied().unwrap_or(0);
+        self.named(message.app) & starts & among
+    }
+
+    /// The filters for messages of `app`.
+    #[inline(always)]
+    fn named(&self, app: &[u8]) -> u32 {
         // LuCI on some releases logs with an empty tag; only filters for any program can want that.
         if app.is_empty() {
             return self.any;
         }
-        let [first, last] = ends(app);
-        let found = self.any | self.wanted(app, mixed([first, last], app.len()));
-        if app.len() <= 16 && !may_part(first) && !may_part(last) { found } else { found | self.parts(app) }
+        let ends = ends(app);
+        let found = self.any | self.slot(app, ends);
+        if app.len() <= WHOLE && !may_part(ends) { found } else { found | self.parts(app) }
     }
 
     /// The filters that want what stands before a `(` of `app`, or up to a `/` of it.
     #[inline(never)]
     fn parts(&self, app: &[u8]) -> u32 {
-        let wanted = |end: usize| app.get(..end).map_or(0, |name| self.wanted(name, hash(name)));
+        let wanted = |end: usize| app.get(..end).map_or(0, |name| self.slot(name, ends(name)));
         app.iter().enumerate().fold(0, |found, (at, b)| match b {
             b'(' => found | wanted(at),
             b'/' => found | wanted(at + 1),
@@ -169,20 +193,16 @@ impl<'a> Matcher<'a> {
         })
     }
 
-    /// Tries every filter that wants `message` and is in `among` (bit i: the i-th active filter), and tells each
-    /// one's hit to `found`.
+    /// Tries the filters `wanted` on `message`, and tells each one's hit to `found`.
     pub fn each<'t>(
         &self,
         message: &Message<'t>,
-        among: u32,
+        wanted: u32,
         scratch: &mut Scratch<'_>,
         tally: &mut Tally,
         found: &mut impl FnMut(Hit<'t>),
     ) {
-        // A line without a header names no program, so the filters that its source is for may be meant, whatever
-        // else they read.
-        let bound = message.form == Form::Raw && among != u32::MAX;
-        let mut left = if bound { among } else { self.candidates(message) & among };
+        let mut left = wanted;
         while left != 0 {
             let index = left.trailing_zeros() as usize;
             left &= left - 1;
@@ -190,12 +210,6 @@ impl<'a> Matcher<'a> {
             let filter = &active.filter;
             let whole = message.form == Form::Raw && filter.kind == Kind::Clf;
             let text = head(filter.kind, if whole { message.line } else { message.text });
-            // Filters for any program see every line: most are turned away here.
-            let Some(&first) = text.first() else { continue };
-            let marked = filter.starts.get(usize::from(first % 16)).copied().unwrap_or(0);
-            if marked == 0 && !filter.strip_starts.has(first) {
-                continue;
-            }
             if let Some(mut hit) = one(active, text, scratch, tally) {
                 hit.filter = index as u8;
                 found(hit);
@@ -215,7 +229,8 @@ fn one<'t>(
     let mut text = text;
     if let Some(entry) = filter.strip
         && text.first().is_some_and(|&b| filter.strip_starts.has(b))
-        && let End::Match(end) = Machine::new(filter.code, filter.sets, text, scratch).run(entry)
+        && let Some(start) = Start::of(filter.code, entry, text, scratch)
+        && let End::Match(end) = Machine::new(filter.code, filter.sets, text, scratch).run(start)
     {
         text = text.get(end..).unwrap_or(&[]);
     }
@@ -224,7 +239,6 @@ fn one<'t>(
         Some(chunk) => u32::from_le_bytes(*chunk),
         None => text.iter().rev().fold(0, |n, &b| n << 8 | u32::from(b)),
     };
-    let mut machine = Machine::new(filter.code, filter.sets, text, scratch);
     let mut at = 0;
     loop {
         // The last bit stands for itself and all rules behind it.
@@ -243,7 +257,9 @@ fn one<'t>(
         if rule.mask == 0 && !needed(filter, rule, text) {
             continue;
         }
-        match machine.run(rule.entry) {
+        let Some(start) = Start::of(filter.code, rule.entry, text, scratch) else { continue };
+        let mut machine = Machine::new(filter.code, filter.sets, text, scratch);
+        match machine.run(start) {
             End::Match(_) => {
                 let captures = machine.captures();
                 let get = |slot| captures.get(slot, text);
@@ -272,6 +288,14 @@ fn one<'t>(
             }
         }
     }
+}
+
+/// Whether `filter` may have a rule for a text that starts with a byte of this remainder modulo 16.
+fn may_start(filter: &Filter<'_>, byte: u8) -> bool {
+    // The others take something off the text first, or look at more than the text.
+    !matches!(filter.kind, Kind::Syslog | Kind::Raw)
+        || filter.starts.get(usize::from(byte)).is_some_and(|rules| *rules != 0)
+        || (0..16).any(|high| filter.strip_starts.has(high << 4 | byte))
 }
 
 /// Takes off what `kind` says stands in front of every text.

@@ -111,9 +111,11 @@ pub fn run_with(
     scratch: &mut Scratch<'_>,
     eager: bool,
 ) -> Outcome {
+    let start = if eager { Some(Start::at(code, entry)) } else { Start::of(code, entry, text, scratch) };
+    let Some(start) = start else { return Outcome::No };
     let mut machine = Machine::new(code, sets, text, scratch);
     machine.eager = eager;
-    match machine.run(entry) {
+    match machine.run(start) {
         End::Match(end) => Outcome::Match(*machine.captures(), end),
         End::No => Outcome::No,
         End::Fuel => Outcome::Fuel,
@@ -130,7 +132,39 @@ pub(super) enum End {
     Stack,
 }
 
-/// Ready to run any program of one filter on one text.
+/// Where a run begins.
+#[derive(Clone, Copy)]
+pub(super) struct Start {
+    choices: u8,
+    pc: u16,
+    at: usize,
+}
+
+impl Start {
+    /// At the first instruction of the program at `entry`, and of the text.
+    fn at(code: &[u8], entry: u16) -> Self {
+        let choices = code.get(usize::from(entry)).copied().unwrap_or(0);
+        Self { choices, pc: entry.wrapping_add(1), at: 0 }
+    }
+
+    /// Behind the literal that the program at `entry` starts with, if it does; `None` where `text` starts otherwise.
+    /// That is so for most programs and most texts, which so need no machine.
+    #[inline(always)]
+    pub(super) fn of(code: &[u8], entry: u16, text: &[u8], scratch: &mut Scratch<'_>) -> Option<Self> {
+        let Some(&[choices, ops::LIT, len, ..]) = ops::fetch(code, entry) else {
+            return Some(Self::at(code, entry));
+        };
+        let first = entry.wrapping_add(1);
+        if !begins(text, ops::operand(code, first, len)) {
+            scratch.steps = scratch.steps.saturating_add(1);
+            return None;
+        }
+        let pc = first.wrapping_add(2 + u16::from(len));
+        Some(Self { choices, pc, at: usize::from(len) })
+    }
+}
+
+/// One program on one text.
 pub(super) struct Machine<'m, 't> {
     code: &'m [u8],
     sets: &'m [Set],
@@ -208,37 +242,13 @@ impl<'m, 't> Machine<'m, 't> {
         (from < to && start == from && end == to).then_some(addr)
     }
 
-    /// Runs the program at `entry`.
-    #[inline(always)]
-    pub(super) fn run(&mut self, entry: u16) -> End {
-        // Most programs start with a literal, and most texts with another one.
-        if !self.eager
-            && let Some(&[choices, ops::LIT, len, ..]) = ops::fetch(self.code, entry)
-        {
-            let start = entry.wrapping_add(1);
-            return match begins(self.text, ops::operand(self.code, start, len)) {
-                true => self.begin(choices, start.wrapping_add(2 + u16::from(len)), usize::from(len)),
-                false => {
-                    *self.steps = self.steps.saturating_add(1);
-                    End::No
-                }
-            };
-        }
-        let choices = self.code.get(usize::from(entry)).copied().unwrap_or(0);
-        self.begin(choices, entry.wrapping_add(1), 0)
-    }
-
-    /// Runs the program of so many `choices` from `pc` on at position `at`.
-    fn begin(&mut self, choices: u8, pc: u16, at: usize) -> End {
-        self.choices = choices;
-        self.depth = 0;
-        self.memo_on = false;
-        self.captures = Captures::NONE;
-        self.seen.1 = 0;
+    /// Runs a program. Only once, for it leaves its captures and its memo behind.
+    pub(super) fn run(&mut self, start: Start) -> End {
+        self.choices = start.choices;
         self.granted =
             if self.eager { 0 } else { clamped(self.text.len().saturating_add(64)).saturating_mul(2) };
         self.left = self.granted;
-        let end = self.go(pc, at);
+        let end = self.go(start.pc, start.at);
         *self.steps = self.steps.saturating_add(u64::from(self.granted.wrapping_sub(self.left)));
         end
     }

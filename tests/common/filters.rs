@@ -30,7 +30,9 @@ impl Memory {
         let matcher = Matcher::new(&self.active, &mut slots).expect("enough slots");
         let mut scratch = Scratch { stack: &mut self.stack, memo: &mut self.memo, steps: 0 };
         let Parsed::Message(message) = parse(line) else { return tally };
-        matcher.each(&message, 1, &mut scratch, &mut tally, &mut |hit| told(&message, hit));
+        matcher.each(&message, matcher.wanted(&message, 1), &mut scratch, &mut tally, &mut |hit| {
+            told(&message, hit)
+        });
         tally
     }
 }

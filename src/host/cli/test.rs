@@ -144,19 +144,25 @@ impl Tester<'_> {
         let mut found: Option<Hit<'_>> = None;
         let mut completed = Vec::new();
         let mut scratch = memory.lend();
-        self.matcher.each(&message, self.among, &mut scratch, &mut tally, &mut |hit| {
-            if found.is_none() {
-                found = Some(hit);
-                // A test has no clock; sessions last as long as the input.
-                let now = Instant::ZERO;
-                sessions.feed(&hit, message.pid, message.host, message.times, now, &mut |event| {
-                    if let Event::Failure(f) = event {
-                        let user = f.user.map(<[u8]>::to_vec);
-                        completed.push(Completed { ip: f.ip, user, attempts: f.attempts });
-                    }
-                });
-            }
-        });
+        self.matcher.each(
+            &message,
+            self.matcher.wanted(&message, self.among),
+            &mut scratch,
+            &mut tally,
+            &mut |hit| {
+                if found.is_none() {
+                    found = Some(hit);
+                    // A test has no clock; sessions last as long as the input.
+                    let now = Instant::ZERO;
+                    sessions.feed(&hit, message.pid, message.host, message.times, now, &mut |event| {
+                        if let Event::Failure(f) = event {
+                            let user = f.user.map(<[u8]>::to_vec);
+                            completed.push(Completed { ip: f.ip, user, attempts: f.attempts });
+                        }
+                    });
+                }
+            },
+        );
         let mut gave_up = 0;
         tally.each(|_, n| gave_up += n);
         let verdict = match found {

@@ -147,7 +147,7 @@ fn through_every_filter(text: &[u8]) {
             syslog::Message { form: syslog::Form::Bsd, app: app.as_bytes(), ..syslog::Message::raw(text) };
         for message in [message, syslog::Message::raw(text)] {
             let (before, mut hits) = (scratch.steps, 0);
-            index.each(&message, u32::MAX, &mut scratch, &mut tally, &mut |hit| {
+            index.each(&message, index.wanted(&message, u32::MAX), &mut scratch, &mut tally, &mut |hit| {
                 hits += 1;
                 within(&hit, text);
             });
