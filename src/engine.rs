@@ -444,8 +444,8 @@ impl Court<'_, '_, '_> {
     fn target(&self, jail: &Jail<'_>, ip: Addr) -> Judged {
         let own = jail.policy.ignoreself;
         match self.rules.allow.judge(jail.policy.source(ip), ip, own) {
-            Judged::Ban(target) => jail.allow.judge(target, ip, own),
-            ignored => ignored,
+            Judged::Ban(target) if !jail.allow.rules().is_empty() => jail.allow.judge(target, ip, own),
+            judged => judged,
         }
     }
 
