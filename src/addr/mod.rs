@@ -59,7 +59,7 @@ impl Addr {
     /// Whether this is an IPv4 address.
     #[inline]
     pub const fn is_v4(self) -> bool {
-        self.0[0] == 0 && self.0[1] == 0 && self.0[2] == 0xffff
+        self.0[0] | self.0[1] | (self.0[2] ^ 0xffff) == 0
     }
 
     /// The four octets of an IPv4 address.

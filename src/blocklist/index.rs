@@ -5,8 +5,8 @@
 //! homes in order walks the entries in the order of their hashes, whatever is added or removed meanwhile.
 
 use super::slot::Slot;
+use super::universal::Universal;
 use crate::addr::{Addr, Prefix};
-use crate::sip::Key;
 
 /// Cells that are read at once, and in which a home begins.
 const GROUP: usize = 4;
@@ -34,18 +34,18 @@ impl Steps for u32 {
 
 pub(super) struct Index<'a> {
     cells: &'a mut [u32],
-    key: Key,
+    key: Universal,
 }
 
 impl<'a> Index<'a> {
-    pub(super) fn new(cells: &'a mut [u32], key: [u64; 2]) -> Self {
+    pub(super) fn new(cells: &'a mut [u32], key: Universal) -> Self {
         // Fresh memory is zero: writing to it would only make every page of it ours at once.
         if cells.iter().any(|cell| *cell != 0) {
             cells.fill(0);
         }
         let groups = cells.len() / GROUP;
         let cells = cells.get_mut(..groups * GROUP).unwrap_or_default();
-        Self { cells, key: Key::new(key) }
+        Self { cells, key }
     }
 
     /// How many entries it takes and still has an empty cell in eight, which ends each probe early.
@@ -55,8 +55,7 @@ impl<'a> Index<'a> {
 
     #[inline]
     pub(super) fn hash(&self, addr: Addr, bits: u8) -> u64 {
-        let [a, b, c, d] = addr.words();
-        self.key.hash(u64::from(a) << 32 | u64::from(b), u64::from(c) << 32 | u64::from(d), bits)
+        self.key.hash(addr, bits)
     }
 
     #[inline]

@@ -7,14 +7,15 @@
 //! * **Full** is a value: a new ban takes the place of the automatic one that expires first (a permanent one
 //!   last of all); where every entry is manual, it is refused. Both are counted in [`BlocklistTally`].
 //! * **A lookup** reads and never writes, and takes a bounded number of steps: one look a length class in use
-//!   at a Bloom filter, and one probe of a hash table a "maybe". The table's hash is SipHash-1-3 under the
-//!   caller's key, so nobody can choose addresses that collide.
+//!   at a Bloom filter, and one probe of a hash table a "maybe". The table's hash is strongly universal
+//!   under the caller's key, so nobody can choose addresses that collide.
 //! * **Expiry** is exact to the millisecond, in order, O(log n) an entry, without scanning. Insertion, eviction
 //!   and removal are O(log n) too, but for the filter's rebuild, which is O(1) a removal when spread out.
 //! * Nothing here panics.
 
 use crate::addr::{Addr, Prefix};
 use crate::jail::JailId;
+use crate::sip::Key;
 use crate::tally::tally;
 use crate::time::Instant;
 use core::ops::ControlFlow::{self, Break, Continue};
@@ -23,6 +24,7 @@ mod index;
 mod sieve;
 mod slot;
 mod table;
+mod universal;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +33,7 @@ pub use slot::Slot;
 use index::{Index, Steps};
 use sieve::Sieve;
 use table::Table;
+use universal::Universal;
 
 /// On which ports a target is dropped: 0 is every port, else the caller's number for a set of ports.
 pub type Scope = u8;
@@ -182,10 +185,10 @@ impl<'a> Blocklist<'a> {
     /// An empty blocklist. `key` is 128 bits that attackers do not know; draw it anew at each start.
     pub fn new(storage: Storage<'a>, key: [u64; 2]) -> Self {
         let Storage { slots, cells, words } = storage;
-        let index = Index::new(cells, key);
-        // No prefix has a length above 128, so these two hashes say nothing of any other.
-        let (a, b) = (index.hash(Addr::UNSPECIFIED, 254), index.hash(Addr::UNSPECIFIED, 255));
-        let sieve = Sieve::new(words, [a, b]);
+        let key = Key::new(key);
+        let draw = |n| key.hash(n, 0, 0);
+        let index = Index::new(cells, Universal::new([0, 1, 2, 3, 4, 5].map(draw)));
+        let sieve = Sieve::new(words, [6, 7].map(draw));
         Self { table: Table::new(slots, index), sieve, tally: BlocklistTally::default() }
     }
 

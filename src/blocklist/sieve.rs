@@ -56,8 +56,8 @@ struct Family {
 pub(super) struct Sieve<'a> {
     words: &'a mut [u32],
     key: [u64; 2],
-    v4: Family,
-    v6: Family,
+    /// For IPv6 and for IPv4. An index takes no branch, and which it is to be changes with every packet.
+    families: [Family; 2],
     stale: usize,
 }
 
@@ -68,12 +68,18 @@ impl<'a> Sieve<'a> {
             words.fill(0);
         }
         let key = [upper | 1, lower | 1];
-        Self { words, key, v4: Family::default(), v6: Family::default(), stale: 0 }
+        Self { words, key, families: Default::default(), stale: 0 }
     }
 
     #[inline]
     fn maybe(&self, halves: (u64, u64), cut: &Cut) -> bool {
         maybe(self.words, self.key, halves, cut)
+    }
+
+    #[inline]
+    fn family(&self, addr: Addr) -> &Family {
+        let [v6, v4] = &self.families;
+        if addr.is_v4() { v4 } else { v6 }
     }
 
     /// Whether `addr` itself may be there.
@@ -86,7 +92,7 @@ impl<'a> Sieve<'a> {
     #[inline]
     pub(super) fn classes(&self, addr: Addr) -> u16 {
         let halves = halves(addr);
-        let mut left = if addr.is_v4() { self.v4.classes } else { self.v6.classes };
+        let mut left = self.family(addr).classes;
         let mut hits = 0;
         while left != 0 {
             let class = left.trailing_zeros() as usize;
@@ -102,7 +108,7 @@ impl<'a> Sieve<'a> {
     /// first.
     #[inline]
     pub(super) fn lengths(&self, addr: Addr, classes: u16) -> Lengths<'_> {
-        let family = if addr.is_v4() { &self.v4 } else { &self.v6 };
+        let family = self.family(addr);
         Lengths {
             words: self.words,
             key: self.key,
@@ -134,7 +140,7 @@ impl<'a> Sieve<'a> {
         self.mark(halves, &cut(floor));
         // A prefix as wide as `::/64` lies around all of IPv4 as well.
         let around_v4 = inside_v4 || target.contains(Addr::v4([0; 4]));
-        for (family, takes) in [(&mut self.v6, !inside_v4), (&mut self.v4, around_v4)] {
+        for (family, takes) in self.families.iter_mut().zip([!inside_v4, around_v4]) {
             if let Some(lengths) = family.lengths.get_mut(class).filter(|_| takes) {
                 *lengths |= 1 << ((target.bits() - floor) & 31);
                 family.classes |= 1 << class;
@@ -159,7 +165,7 @@ impl<'a> Sieve<'a> {
     /// Marks these targets and nothing else.
     pub(super) fn rebuild(&mut self, targets: impl Iterator<Item = Prefix>) {
         self.words.fill(0);
-        (self.v4, self.v6, self.stale) = (Family::default(), Family::default(), 0);
+        (self.families, self.stale) = (Default::default(), 0);
         targets.for_each(|target| self.add(target));
     }
 }
