@@ -9,8 +9,14 @@
 //! where one should stand, a tag of odd characters) the line is [`Form::Raw`] without an app, rather than a message
 //! of a program that its text names.
 
+mod class;
+mod date;
 mod head;
+mod level;
+mod plain;
+mod repeat;
 mod rfc5424;
+mod tag;
 #[cfg(test)]
 mod tests;
 

@@ -1,6 +1,6 @@
 //! Every form of the table, what only looks like one, and where a date is found in a line.
-use super::super::civil::{Calendar, rfc3339};
 use super::*;
+use crate::time::civil::{Calendar, rfc3339};
 use proptest::prelude::*;
 use std::string::{String, ToString};
 
