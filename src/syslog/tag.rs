@@ -22,7 +22,7 @@ type Tag<'a> = (&'a [u8], &'a [u8], &'a [u8]);
 
 /// `[host ]tag: text`, with what a tag may be. `None` where there is no tag.
 pub(super) fn tagged(text: &[u8]) -> Option<Head<'_>> {
-    plain::head(text).or_else(|| any_tagged(text))
+    plain::shared(text).or_else(|| any_tagged(text))
 }
 
 /// [`tagged`], every spelling.
@@ -61,7 +61,7 @@ pub(super) fn tight(text: &[u8]) -> Option<Head<'_>> {
 
 /// What follows a level: `kernel: text`, `tag[pid]: text`, `: text`, or a text without a tag. No host stands here.
 pub(super) fn after_level<'a>(text: &'a [u8], host: &'a [u8]) -> Head<'a> {
-    if let Some(head) = plain::head(text).filter(|head| head.host.is_empty()) {
+    if let Some(head) = plain::shared(text).filter(|head| head.host.is_empty()) {
         return Head { host, ..head };
     }
     let (first, after) = first_word(text);
