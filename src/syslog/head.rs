@@ -139,20 +139,3 @@ fn in_kernel(pri: Option<u8>, mut head: Head<'_>) -> Head<'_> {
     }
     head
 }
-
-/// See [`Message::untagged`].
-pub(super) fn untag<'a>(message: &Message<'a>) -> Message<'a> {
-    let (_, after_pri) = level::pri(message.line);
-    let text = dated(after_pri).map_or(after_pri, |dated| dated.rest);
-    let text = text.strip_prefix(b":").unwrap_or(text).trim_ascii_start();
-    Message { form: Form::Raw, host: b"", app: b"", pid: b"", text, times: 1, ..*message }
-}
-
-/// See [`Message::tagged`].
-pub(super) fn retag<'a>(message: &Message<'a>) -> Option<Message<'a>> {
-    if message.form != Form::Raw {
-        return None;
-    }
-    let Head { host, app, pid, text } = tagged(message.text).filter(|head| !head.app.is_empty())?;
-    Some(unwrapped(Message { form: Form::Bsd, host, app, pid, text, ..*message }))
-}

@@ -1,4 +1,4 @@
-//! Daemons' own files, and the two other readings of a line.
+//! Daemons' own files: a text and perhaps a date.
 use super::*;
 
 #[test]
@@ -46,52 +46,5 @@ fn daemons_own_files() {
         assert_eq!((got.form, got.app, utf8(got.text)), (Form::Raw, &b""[..], text), "{line}");
         let want = time.then_some("2026-07-01T19:37:58");
         assert_eq!(when(line).as_deref().map(|t| &t[..19]), want, "{line}");
-    }
-}
-
-#[test]
-fn a_raw_line_can_be_read_with_its_tag() {
-    let of = |line: &'static str| {
-        message(line.as_bytes()).tagged().map(|m| (utf8(m.host), utf8(m.app), utf8(m.text)))
-    };
-    assert_eq!(of("srv sshd[13709]: error: PAM"), Some(("srv", "sshd", "error: PAM")));
-    assert_eq!(of("[1782934678] nsd[7745]: info: x"), Some(("", "nsd", "info: x")));
-    assert_eq!(of("192.0.2.7 - - [01/Jul/2026:21:37:58 +0200] \"GET"), None);
-    assert_eq!(of(": x"), None);
-    assert_eq!(of("Jul  1 21:37:58 gw sshd[9]: x"), None);
-}
-
-#[test]
-fn a_headed_line_can_be_read_without_its_tag() {
-    for (line, text) in [
-        ("2026-07-01 21:37:58   smtp: postmaster [192.0.2.7] x", "smtp: postmaster [192.0.2.7] x"),
-        (
-            "<38>Jul  1 21:37:58 gw sshd[9]: message repeated 3 times: [ x]",
-            "gw sshd[9]: message repeated 3 times: [ x]",
-        ),
-        ("[2026-07-01 21:37:58]: x", "x"),
-        ("no date", "no date"),
-    ] {
-        let got = message(line.as_bytes()).untagged();
-        assert_eq!(
-            (got.form, utf8(got.app), utf8(got.text), got.times),
-            (Form::Raw, "", text, 1),
-            "{line}"
-        );
-        assert_eq!(got.stamp, message(line.as_bytes()).stamp);
-    }
-}
-
-#[test]
-fn programs_and_their_parts() {
-    for (app, program) in [
-        ("postfix/smtpd", "postfix"),
-        ("openvpn(srv)", "openvpn"),
-        ("(sshd)", "(sshd)"),
-        ("sshd", "sshd"),
-        ("", ""),
-    ] {
-        let got = Message { app: app.as_bytes(), ..Message::raw(b"") };
-        assert_eq!(utf8(got.program()), program);
     }
 }
