@@ -59,36 +59,51 @@ fn small(text: &[u8]) -> Option<u8> {
     }
 }
 
-/// The names of `syslog.h` (`facilitynames`, `prioritynames`).
+/// The names of facilities, each at its number (`facilitynames` in `syslog.h`); 12 to 15 have none.
+const FACILITIES: [u64; 24] = names([
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
+    "", "", "", "", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+]);
+/// Their older names.
+const OLD_FACILITIES: [u64; 5] = names(["", "", "", "", "security"]);
+/// The names of severities, each at its number (`prioritynames`).
+const SEVERITIES: [u64; 8] = names(["emerg", "alert", "crit", "err", "warn", "notice", "info", "debug"]);
+/// Their older names.
+const OLD_SEVERITIES: [u64; 5] = names(["panic", "", "", "error", "warning"]);
+
+/// `facility.severity`.
 fn of_names(word: &[u8]) -> Option<u8> {
-    let dot = word.iter().take(9).position(|b| *b == b'.')?;
-    let (facility, severity) = word.split_at_checked(dot)?;
-    let severity = match severity.get(1..)? {
-        b"emerg" | b"panic" => 0,
-        b"alert" => 1,
-        b"crit" => 2,
-        b"err" | b"error" => 3,
-        b"warn" | b"warning" => 4,
-        b"notice" => 5,
-        b"info" => 6,
-        b"debug" => 7,
-        _ => return None,
-    };
-    let facility = match facility {
-        b"kern" => 0,
-        b"user" => 1,
-        b"mail" => 2,
-        b"daemon" => 3,
-        b"auth" | b"security" => 4,
-        b"syslog" => 5,
-        b"lpr" => 6,
-        b"news" => 7,
-        b"uucp" => 8,
-        b"cron" => 9,
-        b"authpriv" => 10,
-        b"ftp" => 11,
-        [b'l', b'o', b'c', b'a', b'l', n @ b'0'..=b'7'] => 16 + (n - b'0'),
-        _ => return None,
-    };
-    Some(facility * 8 + severity)
+    let (facility, severity) = word.split_at_checked(memchr(b'.', word)?)?;
+    let facility = place(facility, &FACILITIES, &OLD_FACILITIES)?;
+    Some(facility * 8 + place(severity.get(1..)?, &SEVERITIES, &OLD_SEVERITIES)?)
+}
+
+/// Where `name` is in one of two tables.
+fn place(name: &[u8], names: &[u64], old: &[u64]) -> Option<u8> {
+    // Packed, an empty name is a gap in a table, and a NUL in front is lost.
+    let packed = packed(name).filter(|_| name.first() > Some(&0))?;
+    let at = |names: &[u64]| names.iter().position(|name| *name == packed);
+    at(names).or_else(|| at(old)).map(|at| at as u8)
+}
+
+/// A name of at most eight bytes as one number, which compares at once.
+const fn packed(mut name: &[u8]) -> Option<u64> {
+    if name.len() > 8 {
+        return None;
+    }
+    let mut packed = 0;
+    while let [first, rest @ ..] = name {
+        (packed, name) = (packed << 8 | *first as u64, rest);
+    }
+    Some(packed)
+}
+
+const fn names<const N: usize>(names: [&str; N]) -> [u64; N] {
+    let mut table = [0; N];
+    let mut i = 0;
+    while i < N {
+        table[i] = packed(names[i].as_bytes()).expect("a name has at most eight letters");
+        i += 1;
+    }
+    table
 }

@@ -193,6 +193,40 @@ fn routers() {
 }
 
 #[test]
+fn levels_have_names() {
+    for (name, pri) in [
+        ("kern.emerg", 0),
+        ("kern.panic", 0),
+        ("security.error", 35),
+        ("auth.err", 35),
+        ("authpriv.warning", 84),
+        ("ftp.debug", 95),
+        ("local0.alert", 129),
+        ("local7.debug", 191),
+    ] {
+        let line = std::format!("Wed Jul  1 21:37:58 2026 {name} x: y");
+        assert_eq!(message(line.as_bytes()).pri, Some(pri), "{name}");
+    }
+    for name in [
+        ".info",
+        "auth.",
+        "auth",
+        "auth.info.x",
+        "local8.info",
+        "authpriv0.info",
+        "Auth.info",
+        "\0auth.info",
+    ] {
+        let line = std::format!("Wed Jul  1 21:37:58 2026 {name} x: y");
+        assert_eq!(
+            (message(line.as_bytes()).form, message(line.as_bytes()).pri),
+            (Form::Raw, None),
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn rfc5424_messages() {
     check(
         Form::Rfc5424,
