@@ -2,9 +2,10 @@
 //!
 //! In: chunks of one stream in order, or datagrams. Out: each line's bytes without its terminator, as they came
 //! (NULs, invalid UTF-8), never empty, in order. A line that lies whole in a chunk is lent from the chunk; only what
-//! spans chunks is copied, into the buffer that the caller lends. That buffer's length is the line limit (a CR before the
-//! LF counts): a longer line is dropped through its end and counted, so that its tail is never read as a line of its own
-//! and its head never taken for the whole. Work is linear in the bytes. Nothing here panics or fails; see [`Tally`].
+//! spans chunks is copied, into the buffer that the caller lends. That buffer's length is the line limit (a CR before
+//! the LF counts): a longer line is dropped through its end and counted, so that its tail is never read as a line of
+//! its own and its head never taken for the whole. Work is linear in the bytes. Nothing here panics or fails; see
+//! [`Tally`].
 
 mod ends;
 mod framer;

@@ -72,9 +72,9 @@ pub(super) fn bsd(text: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((date, rest.get(1..)?))
 }
 
-/// Whether `text` starts as `Jul  1 21:37:58 ` does: letters, a day, digits and colons where they belong. One comparison
-/// of 16 bytes: what must be equal, and of letters and digits the bits that all of them share (which lets `:;<=>?` pass
-/// for digits; whoever reads the date sees that).
+/// Whether `text` starts as `Jul  1 21:37:58 ` does: letters, a day, digits and colons where they belong. One
+/// comparison of 16 bytes: what must be equal, and of letters and digits the bits that all of them share (which lets
+/// `:;<=>?` pass for digits; whoever reads the date sees that).
 #[inline]
 fn is_bsd(text: &[u8]) -> bool {
     const SHAPE: u128 = u128::from_le_bytes(*b"@@@ \x20\x30 00:00:00 ");

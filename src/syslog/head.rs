@@ -1,8 +1,8 @@
 //! From a line's first byte to its text: which of the known headers it has.
 //!
-//! What may follow a date depends on who writes such dates, so this is a decision and not a grammar: each part is told by its
-//! shape, and where the next one does not fit, another reading is tried from the same place. Only RFC 5424 has one grammar
-//! for its whole header; [`rfc5424`] reads it with nom.
+//! What may follow a date depends on who writes such dates, so this is a decision and not a grammar: each part is
+//! told by its shape, and where the next one does not fit, another reading is tried from the same place. Only RFC
+//! 5424 has one grammar for its whole header; [`rfc5424`] reads it with nom.
 
 use super::class::is_host;
 use super::date::{Dated, Kind, bsd, dated, is_uptime, skip_uptime};

@@ -65,8 +65,8 @@ pub struct Message<'a> {
     pub stamp: Option<RawStamp<'a>>,
     /// Host name or address; empty where there is none.
     pub host: &'a [u8],
-    /// Program (RFC 3164 tag, RFC 5424 APP-NAME), whole: `postfix/smtpd`, `openvpn(srv)`. Empty where there is none, and
-    /// always empty for [`Form::Raw`].
+    /// Program (RFC 3164 tag, RFC 5424 APP-NAME), whole: `postfix/smtpd`, `openvpn(srv)`. Empty where there is none,
+    /// and always empty for [`Form::Raw`].
     pub app: &'a [u8],
     /// What stood in the tag's brackets, or PROCID; empty where there is none.
     pub pid: &'a [u8],

@@ -1,12 +1,12 @@
 //! The header of nearly every line, in one pass: `host tag[123]: text`, `host tag: text`, and both without a host, with
 //! single blanks.
 //!
-//! In: what follows a date. Out: the [`Head`] that [`super::tag::any_tagged`] finds there too (a test compares them), or `None`
-//! where the shape is another, which that then reads.
+//! In: what follows a date. Out: the [`Head`] that [`super::tag::any_tagged`] finds there too (a test compares them),
+//! or `None` where the shape is another, which that then reads.
 //!
-//! Every line of every log comes through here, and most match no filter: this is a large part of what edgeban costs. That is
-//! why it is written by hand and not with nom, whose combinators for the same parts take 185 instructions a line of a log of
-//! other programs, where this takes 127 (callgrind, x86-64).
+//! Every line of every log comes through here, and most match no filter: this is a large part of what edgeban costs.
+//! That is why it is written by hand and not with nom, whose combinators for the same parts take 185 instructions a
+//! line of a log of other programs, where this takes 127 (callgrind, x86-64).
 
 use super::class::{HOST_START, NAME, class};
 use super::tag::Head;

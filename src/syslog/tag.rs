@@ -1,7 +1,7 @@
 //! Words, hosts and tags: what stands between a header's date and its text, in every spelling that is known.
 //!
-//! In: a line from where its host or tag should stand. Out: a [`Head`]; `None` where no tag stands there. A tag says whose
-//! rules the text meets, so in doubt there is none.
+//! In: a line from where its host or tag should stand. Out: a [`Head`]; `None` where no tag stands there. A tag says
+//! whose rules the text meets, so in doubt there is none.
 
 use super::class::{is_host, is_tag};
 use super::date::is_uptime;

@@ -195,9 +195,9 @@ const fn civil_from_days(days: i64) -> (i64, u8, u8) {
     (year + era * 400 + (month <= 2) as i64, month, day)
 }
 
-/// `ms` milliseconds since the epoch as RFC 3339 text, `2026-07-01T21:37:58+02:00`, in the zone `east` seconds east of Greenwich: to the second,
-/// with milliseconds where they are not zero, `Z` for a zero offset. Parts of a minute in `east` are dropped.
-/// Years outside 0 to 9999 show their last four digits.
+/// `ms` milliseconds since the epoch as RFC 3339 text, `2026-07-01T21:37:58+02:00`, in the zone `east` seconds east
+/// of Greenwich: to the second, with milliseconds where they are not zero, `Z` for a zero offset. Parts of a minute
+/// in `east` are dropped. Years outside 0 to 9999 show their last four digits.
 pub fn rfc3339(ms: i64, east: i32) -> Text {
     let minutes = east / 60;
     let civil = Civil::from_epoch_ms(ms.saturating_add(i64::from(minutes) * 60_000));

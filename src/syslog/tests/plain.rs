@@ -21,7 +21,10 @@ proptest! {
     /// The usual shape is plain, whatever the length of its words: nothing falls through to the slow reading unnoticed.
     #[test]
     fn the_usual_shape_is_plain(
-        host in "([a-z0-9][a-zA-Z0-9.-]{0,40})?", app in "[a-zA-Z][a-zA-Z/_.+-]{0,40}", pid in "[0-9]{0,20}", text in "[!-~][ -~]{0,20}",
+        host in "([a-z0-9][a-zA-Z0-9.-]{0,40})?",
+        app in "[a-zA-Z][a-zA-Z/_.+-]{0,40}",
+        pid in "[0-9]{0,20}",
+        text in "[!-~][ -~]{0,20}",
     ) {
         let mut line = host.clone();
         if !host.is_empty() {

@@ -14,6 +14,7 @@ pub(super) struct Time {
 pub(super) struct Cursor<'a>(pub(super) &'a [u8]);
 
 impl Cursor<'_> {
+    /// Passes over `n` bytes, or all that is left.
     pub(super) fn skip(&mut self, n: usize) {
         self.0 = self.0.get(n..).unwrap_or(&[]);
     }
@@ -25,6 +26,7 @@ impl Cursor<'_> {
         Some(())
     }
 
+    /// Takes one byte of `set`, or leaves all as it is.
     pub(super) fn one_of(&mut self, set: &[u8]) -> Option<u8> {
         let (first, rest) = self.0.split_first().filter(|(first, _)| set.contains(first))?;
         self.0 = rest;
@@ -98,6 +100,7 @@ impl Cursor<'_> {
         Some(month)
     }
 
+    /// The first three letters of an English day, in any case.
     pub(super) fn day_name(&mut self) -> Option<()> {
         let (head, rest) = self.0.split_first_chunk::<3>()?;
         let known =
@@ -151,29 +154,23 @@ impl Cursor<'_> {
         Some(())
     }
 
-    /// An optional blank and `Z`, `UTC`, `GMT`, `+02:00`, `+0200` or `+02`; leaves all as it is where there is none.
+    /// An optional blank and `Z`, `UTC`, `GMT`, `+02:00`, `+0200` or `+02`: seconds east of Greenwich. Leaves all as it
+    /// is where there is none.
     pub(super) fn zone(&mut self) -> Option<i32> {
-        let mut after = *self;
-        after.eat(b' ');
-        let east = match after.0 {
-            [b'U', b'T', b'C', ..] | [b'G', b'M', b'T', ..] => {
-                after.skip(3);
-                0
-            }
-            [b'Z' | b'z', ..] => {
-                after.skip(1);
-                0
+        let (east, rest) = match self.0.strip_prefix(b" ").unwrap_or(self.0) {
+            [b'U', b'T', b'C', rest @ ..] | [b'G', b'M', b'T', rest @ ..] | [b'Z' | b'z', rest @ ..] => {
+                (0, rest)
             }
             [sign @ (b'+' | b'-'), rest @ ..] => {
                 let (hours, rest) = pair(rest).filter(|(hours, _)| *hours < 24)?;
                 let minutes = pair(rest.strip_prefix(b":").unwrap_or(rest)).filter(|(m, _)| *m < 60);
                 let (minutes, rest) = minutes.unwrap_or((0, rest));
-                after.0 = rest;
                 let seconds = i32::from(hours) * 3600 + i32::from(minutes) * 60;
-                if *sign == b'-' { -seconds } else { seconds }
+                (if *sign == b'-' { -seconds } else { seconds }, rest)
             }
             _ => return None,
         };
+        let after = Cursor(rest);
         boundary(after)?;
         *self = after;
         Some(east)

@@ -90,8 +90,9 @@ pub fn iso_len(text: &[u8]) -> Option<usize> {
         return None;
     }
     let ([b':', b'0'..=b'6', b'0'..=b'9'], mut rest) = rest.split_first_chunk::<3>()? else { return None };
+    // As `Cursor::fraction`, whose value is not asked here: half the time.
     if let Some((b'.' | b',', fraction)) = rest.split_first() {
-        let digits = fraction.iter().take(12).take_while(|b| b.is_ascii_digit()).count();
+        let digits = fraction.iter().take(9).take_while(|b| b.is_ascii_digit()).count();
         if digits > 0 {
             rest = fraction.get(digits..)?;
         }
