@@ -131,13 +131,10 @@ fn scan_v6(text: &[u8]) -> Option<Scanned> {
         if (groups > 0 || gap.is_some())
             && groups <= 6
             && rest.get(digits) == Some(&b'.')
-            && let Some((o, len)) = scan_v4(rest)
+            && let Some(([a, b, c, d], len)) = scan_v4(rest)
         {
-            if let (Some(g), Some(pair)) = (head.get_mut(groups), dotted(&o, 0)) {
-                *g = pair;
-            }
-            if let (Some(g), Some(pair)) = (head.get_mut(groups + 1), dotted(&o, 2)) {
-                *g = pair;
+            if let Some([high, low]) = head.get_mut(groups..groups + 2) {
+                (*high, *low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
             }
             if gap.is_some() || groups == 6 {
                 best = Some((groups + 2, gap, at + len));
@@ -177,10 +174,6 @@ fn scan_v6(text: &[u8]) -> Option<Scanned> {
     let (count, gap, len) = best?;
     let zone = zone(text.get(len..).unwrap_or(&[]));
     Some(Scanned { addr: join(&head, count, gap), len: len + zone })
-}
-
-fn dotted(octets: &[u8; 4], from: usize) -> Option<u16> {
-    Some(u16::from_be_bytes([*octets.get(from)?, *octets.get(from + 1)?]))
 }
 
 /// Length of `%zone`, at most 15 bytes of interface name (IFNAMSIZ − 1), or 0.
