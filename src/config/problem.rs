@@ -1,6 +1,7 @@
 //! What can be wrong with a configuration, and where.
 
 use super::uci::Syntax;
+use crate::time::Duration;
 use core::fmt;
 
 /// What is wrong.
@@ -20,8 +21,10 @@ pub enum Kind {
     NotAList,
     /// Not what the option takes, which is this.
     Value(&'static str),
-    /// Outside the smallest and the largest value; durations in seconds.
+    /// Outside the smallest and the largest value.
     Range(u64, u64),
+    /// Outside the shortest and the longest duration.
+    Span(Duration, Duration),
     /// Longer than this many bytes.
     TooLong(usize),
     /// More than this many of them.
@@ -30,6 +33,10 @@ pub enum Kind {
     BadName,
     /// A second section with the same name, or a second global section.
     Duplicate,
+    /// A jail with a name that edgeban gives to bans itself.
+    Reserved,
+    /// A second source that reads the same, so that each of its lines would count twice; the first one's line.
+    SameSource(u32),
     /// No built-in filter has this name.
     UnknownFilter,
     /// The filter has no such mode.
@@ -63,10 +70,7 @@ impl fmt::Display for Problem<'_> {
             Kind::Syntax(Syntax::UnterminatedQuote) => {
                 f.write_str("a quote that does not end on this line")
             }
-            Kind::Syntax(Syntax::TrailingBackslash) => f.write_str("a backslash at the end of the line"),
-            Kind::Syntax(Syntax::BareSeparator) => {
-                f.write_str("a '#' or ';' in a word: put the word in quotes")
-            }
+            Kind::Syntax(Syntax::TrailingBackslash) => f.write_str("a backslash at the end of the file"),
             Kind::Syntax(Syntax::UnknownKeyword) => {
                 f.write_str("a line starts with config, option, list or package")
             }
@@ -81,10 +85,20 @@ impl fmt::Display for Problem<'_> {
             Kind::NotAList => write!(f, "'{text}' takes one value: write option, not list"),
             Kind::Value(expected) => write!(f, "'{text}' is not {expected}"),
             Kind::Range(min, max) => write!(f, "'{text}' is not within {min} to {max}"),
+            Kind::Span(min, max) => {
+                write!(f, "'{text}' is not within {} to {}", min.write().as_str(), max.write().as_str())
+            }
             Kind::TooLong(max) => write!(f, "'{text}' is longer than {max} bytes"),
             Kind::TooMany(max) => write!(f, "more than {max} of '{text}'"),
+            Kind::BadName if text.is_empty() => {
+                f.write_str("the section needs a name, such as config jail 'sshd'")
+            }
             Kind::BadName => write!(f, "'{text}' is not a name: 1 to 31 of a-z A-Z 0-9 _ -"),
             Kind::Duplicate => write!(f, "a second section '{text}'"),
+            Kind::Reserved => {
+                write!(f, "'{text}' is no name for a jail: bans that no jail decided have it")
+            }
+            Kind::SameSource(line) => write!(f, "this '{text}' source is that of line {line} again"),
             Kind::UnknownFilter => write!(f, "no built-in filter is called '{text}'"),
             Kind::UnknownMode => write!(f, "the filter has no mode '{text}'"),
             Kind::Missing(option) => write!(f, "'{text}' needs option {option}"),

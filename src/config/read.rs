@@ -69,6 +69,7 @@ impl Settings {
         }
         reader.close();
         reader.bound();
+        reader.repeated();
         let fine = reader.fine;
         if fine {
             self.complete()
@@ -217,6 +218,9 @@ impl Reader<'_, '_> {
         if self.settings.jail(&name).is_some() {
             self.problem(line, Kind::Duplicate, &name, None);
             return Section::Skipped;
+        }
+        if matches!(name.as_str(), "manual" | "restored") {
+            self.problem(line, Kind::Reserved, &name, None);
         }
         if self.settings.jails.push(Jail::empty(name, line)).is_err() {
             self.problem(line, Kind::TooMany(MAX_JAILS), "jail", None);
@@ -376,6 +380,31 @@ impl Reader<'_, '_> {
                         hint,
                     });
                 }
+            }
+        }
+    }
+
+    /// What is read twice counts twice, and what is bound twice does not work.
+    fn repeated(&mut self) {
+        let sources = &*self.settings.sources;
+        for (at, source) in sources.iter().enumerate().filter(|(_, source)| source.enabled) {
+            let same = |other: &&Source| {
+                other.enabled
+                    && other.kind == source.kind
+                    && other.listen == source.listen
+                    && other.path == source.path
+            };
+            // A source that lacks what it needs was told already.
+            let whole =
+                source.listen != NOWHERE || !source.path.is_empty() || source.kind == SourceKind::Logread;
+            if let Some(first) = sources.iter().take(at).find(same).filter(|_| whole) {
+                self.fine = false;
+                (self.report)(Problem {
+                    line: source.line,
+                    kind: Kind::SameSource(first.line),
+                    text: source.kind.name(),
+                    hint: None,
+                });
             }
         }
     }
