@@ -114,6 +114,10 @@ pub fn run(
     }
 }
 
+fn values(rows: &[String]) -> Result<Vec<Value>, Error> {
+    rows.iter().map(|row| Value::parse(row).ok_or(Error::Garbled)).collect()
+}
+
 /// What the daemon refused, if it did.
 fn show(
     socket: &Path,
@@ -140,21 +144,36 @@ fn show(
         out.flush().map_err(Error::Io)?;
         return Ok(None);
     }
+    // Whom a jail has banned is what people ask its status for.
+    let mut theirs = Vec::new();
+    if let Request::Status { jail: Some(jail) } = request {
+        ask(socket, &Request::Bans, &mut |line| {
+            rows.push(line.to_string());
+            Ok(())
+        })?;
+        rows.pop();
+        theirs = values(&rows)?;
+        theirs.retain(|ban| ban.get("jail").is_some_and(|name| name.text() == *jail));
+    }
     let count = last.get("count").and_then(Value::number).unwrap_or(0);
     match request {
-        Request::Bans => {
-            let bans: Option<Vec<Value>> = rows.iter().map(|row| Value::parse(row)).collect();
-            human::bans(out, &bans.ok_or(Error::Garbled)?, now)
-        }
-        Request::Status { .. } => human::status(out, &last),
+        Request::Bans => human::bans(out, &values(&rows)?, now),
+        Request::Status { jail } => human::status(out, &last).and_then(|()| match jail {
+            Some(_) => {
+                writeln!(out)?;
+                human::bans(out, &theirs, now)
+            }
+            None => Ok(()),
+        }),
         Request::Version => {
             writeln!(out, "edgeban {}", human::plain(last.get("version").map_or("", Value::text)))
         }
         Request::Ban { target, .. } => writeln!(out, "Banned {target}."),
-        Request::Unban { .. } | Request::UnbanAll if count == 0 => {
-            writeln!(out, "Nothing was banned there.")
-        }
+        Request::UnbanAll if count == 0 => writeln!(out, "Nothing was banned."),
         Request::Unban { .. } | Request::UnbanAll => writeln!(out, "Lifted {count}."),
+        Request::Attempt { ip, .. } if last.get("count").is_some() && count == 0 => {
+            writeln!(out, "{ip} is banned already.")
+        }
         Request::Attempt { ip, jail } => writeln!(out, "Counted a failure of {ip} in {jail}."),
         Request::Reload => writeln!(out, "Loaded the configuration."),
     }

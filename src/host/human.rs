@@ -4,6 +4,7 @@
 //! are shown as `?`, so that no terminal obeys them.
 
 use super::value::Value;
+use crate::addr::Prefix;
 use crate::time::Duration;
 use std::format;
 use std::io::{self, Write};
@@ -58,9 +59,13 @@ pub fn bans(out: &mut dyn Write, bans: &[Value], now: i64) -> io::Result<()> {
     if bans.is_empty() {
         return writeln!(out, "Nobody is banned.");
     }
+    // By address: the daemon lists them in no order.
+    let mut bans: Vec<(Option<Prefix>, &Value)> =
+        bans.iter().map(|ban| (Prefix::parse(text(ban, "ip").as_bytes()), ban)).collect();
+    bans.sort_by_key(|(target, _)| target.map(|t| (!t.is_v4(), t)));
     let rows: Vec<Vec<String>> = bans
         .iter()
-        .map(|ban| {
+        .map(|(_, ban)| {
             let until = ban.get("until").and_then(Value::number);
             let by = text(ban, "jail")
                 + if ban.get("manual").is_some_and(Value::is_true) { " (by hand)" } else { "" };
@@ -102,6 +107,7 @@ pub fn status(out: &mut dyn Write, status: &Value) -> io::Result<()> {
             text(j, "name"),
             text(j, "filter"),
             state.to_string(),
+            count("failing"),
             count("failures"),
             count("banned"),
             count("total"),
@@ -109,7 +115,7 @@ pub fn status(out: &mut dyn Write, status: &Value) -> io::Result<()> {
         .into()
     };
     let rows: Vec<_> = status.get("jails").map(Value::items).unwrap_or(&[]).iter().map(jail).collect();
-    table(out, "", &["JAIL", "FILTER", "STATE", ">FAILURES", ">BANNED", ">TOTAL"], &rows)?;
+    table(out, "", &["JAIL", "FILTER", "STATE", ">FAILING", ">FAILURES", ">BANNED", ">TOTAL"], &rows)?;
     for (name, head, count) in [("sources", "SOURCE", ">LINES"), ("sinks", "SINK", ">CHANGES")] {
         if let Some(list) = status.get(name) {
             let peer = |p: &Value| {
@@ -132,8 +138,10 @@ pub fn status(out: &mut dyn Write, status: &Value) -> io::Result<()> {
             .filter(|(_, _, n)| *n != 0)
             .map(|(stage, name, n)| [format!("{stage}.{name}"), n.to_string()].into())
             .collect();
-        writeln!(out)?;
-        table(out, "", &["COUNTER", ">EVENTS"], &rows)?;
+        if !rows.is_empty() {
+            writeln!(out)?;
+            table(out, "", &["COUNTER", ">EVENTS"], &rows)?;
+        }
     }
     Ok(())
 }
