@@ -115,7 +115,7 @@ impl fmt::Display for Problem<'_> {
 const LONGEST: usize = 32;
 
 /// The candidate that `word` most likely stands for: the nearest within two edits, and within a third of its length.
-pub(super) fn likeness<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn likeness<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .map(|c| (distance(word.as_bytes(), c.as_bytes()), c))
         .filter(|&(d, c)| d > 0 && d <= 2 && d * 3 <= c.len().max(word.len()))

@@ -25,14 +25,17 @@ Talking to it:
   attempt ADDR --jail J                    count one failure
   reload                                   read the configuration again
 Without it:
-  filters [NAME]                           the built-in filters, their modes and rules
+  filters [NAME] [--json]                  the built-in filters, their modes and rules
   test    [--filter NAME | --filter-file F | --rule R] [--set mode=M]... [--json] [FILE|-]
                                            what the filters say of each line
-  replay  [-c FILE] [--json] FILE...       who would have been banned, when, by which lines
+  replay  [-c FILE] [--json] FILE...       who would have been banned, when, by which lines;
+                                           several logs are read as one, '-' is standard input
+  help    [COMMAND]                        this, or what is said of a command here
 
 Common options:
   -c, --config FILE   configuration (default: /etc/config/edgeban or /etc/edgeban/edgeban.conf)
   -s, --socket PATH   control socket (default: the configuration's, /run/edgeban.sock)
+      --json          objects of JSON, one a line, in place of text
   -h, --help          this help
   -V, --version       version
 
@@ -77,7 +80,7 @@ impl Options {
 }
 
 /// Which options each command takes, beside its words.
-const COMMANDS: [(&str, &str); 12] = [
+const COMMANDS: [(&str, &str); 13] = [
     ("run", "config dry-run socket"),
     ("check", "config"),
     ("status", "json config socket"),
@@ -90,7 +93,18 @@ const COMMANDS: [(&str, &str); 12] = [
     ("test", "filter filter-file rule set json"),
     ("replay", "config json"),
     ("version", ""),
+    ("help", ""),
 ];
+
+/// The command of this name, or usage.
+fn known(word: &str) -> Result<(&'static str, &'static str), Failure> {
+    let found = COMMANDS.iter().find(|(name, _)| *name == word);
+    found.copied().ok_or_else(|| {
+        let near = crate::config::likeness(word, COMMANDS.iter().map(|(name, _)| *name));
+        let hint = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
+        Failure::Usage(format!("unknown command '{word}'{hint}"))
+    })
+}
 
 fn usage(error: lexopt::Error) -> Failure {
     Failure::Usage(error.to_string())
@@ -104,15 +118,10 @@ pub(super) fn dispatch() -> Done {
     let mut options = Options::default();
     while let Some(arg) = parser.next().map_err(usage)? {
         let name = match arg {
-            Short('h') | Long("help") => return help(),
+            Short('h') | Long("help") => return help(command.map_or("", |(name, _)| name)),
             Short('V') | Long("version") => return version(),
             Value(word) if command.is_none() => {
-                let word = word.to_string_lossy();
-                if word == "help" {
-                    return help();
-                }
-                let known = COMMANDS.iter().find(|(name, _)| *name == word);
-                command = Some(*known.ok_or_else(|| Failure::Usage(format!("unknown command '{word}'")))?);
+                command = Some(known(&word.to_string_lossy())?);
                 continue;
             }
             Value(word) => {
@@ -127,6 +136,10 @@ pub(super) fn dispatch() -> Done {
             },
             Short(other) => return Err(Failure::Usage(format!("unknown option '-{other}'"))),
         };
+        // Which of two was meant cannot be known, and a wrong ban is worse than none.
+        if given.contains(&name) && !["json", "dry-run", "all", "set"].contains(&name) {
+            return Err(Failure::Usage(format!("'--{name}' is given twice")));
+        }
         given.push(name);
         let text = |parser: &mut lexopt::Parser| parser.value().map_err(usage)?.string().map_err(usage);
         match name {
@@ -159,13 +172,44 @@ pub(super) fn dispatch() -> Done {
         "filters" => filters::run(&options),
         "test" => test::run(&options),
         "replay" => replay::run(&options),
-        "version" => version(),
+        "version" => options.none().and_then(|()| version()),
+        "help" if options.words.is_empty() => help(""),
+        "help" => help(known(&options.one("a command")?)?.0),
         _ => client::run(command, &options),
     }
 }
 
-fn help() -> Done {
-    print(format_args!("{}", HELP.trim_end()))
+/// Where [`HELP`] says what a command does.
+const COLUMN: usize = 43;
+
+/// The whole text, or what it says of a command and of the common options that it takes.
+fn help(command: &str) -> Done {
+    let lead = format!("  {command} ");
+    let mut about = HELP.lines().skip_while(|line| !line.starts_with(&lead));
+    let Some(first) = about.next().filter(|_| !command.is_empty()) else {
+        return print(format_args!("{}", HELP.trim_end()));
+    };
+    // What it does stands in a column of its own, on the same line or on those below.
+    let told =
+        |line: &&str| line.get(COLUMN..).is_some_and(|t| t.starts_with(|c: char| c.is_ascii_lowercase()));
+    let (synopsis, does) = first.split_at(Some(COLUMN).filter(|_| told(&first)).unwrap_or(first.len()));
+    let synopsis: Vec<&str> = synopsis.split_ascii_whitespace().collect();
+    let mut text = format!("Usage: edgeban {}\n\n", synopsis.join(" "));
+    for line in core::iter::once(does).chain(about.take_while(|line| line.starts_with("     "))) {
+        if !line.is_empty() {
+            text.extend(["  ", line.trim_start(), "\n"]);
+        }
+    }
+    text.push_str("\nOptions:\n");
+    let takes = COMMANDS.iter().find(|(name, _)| *name == command).map_or("", |(_, takes)| takes);
+    let listed = HELP.lines().filter(|line| {
+        let name = line.get(6..).and_then(|l| l.strip_prefix("--")).and_then(|l| l.split(' ').next());
+        name.is_some_and(|name| name == "help" || takes.split(' ').any(|option| option == name))
+    });
+    for line in listed {
+        text.extend([line, "\n"]);
+    }
+    print(format_args!("{}", text.trim_end()))
 }
 
 fn version() -> Done {
