@@ -369,6 +369,15 @@ fn test_takes_rules_and_files_of_ones_own_and_places_their_errors() {
         .exits(1)
         .says(&format!("{bad}:3:9: "))
         .says(&format!("{bad}:4:6: "));
+    let odd = folder.file("odd.filter", b"filter mine\napp mine\nfail \xff<ip>\n");
+    edgeban(&["test", "--filter-file", &odd, "-"]).exits(1).says(&format!("{odd}:3:6: not UTF-8"));
+    let conf = folder.file("conf", format!("config jail 'mine'\n\toption filter_file '{odd}'\n"));
+    edgeban(&["check", "-c", &conf]).exits(1).says(&format!("{odd}:3:6: not UTF-8"));
+    edgeban(&["test", "--filter-file", "/dev/zero", "-"]).exits(1).says("/dev/zero:1:1: longer than");
+    edgeban(&["test", "--rule", "a <ip>\nb <ip>", "-"]).exits(2).says("one line");
+    edgeban(&["test", "--filter", "sshd", "--set", "mode=agressive", "-"])
+        .exits(2)
+        .says("only normal extra aggressive ddos");
     edgeban(&["test", "--filter-file", &folder.path("none"), "-"]).exits(1).says("none: No such file");
     let line = b"Nov 20 10:00:00 gw sshd[7]: Did not receive identification string from 192.0.2.1 port 5\n";
     for (mode, verdict) in [("normal", "none"), ("ddos", "fail"), ("extra", "none"), ("aggressive", "fail")]

@@ -269,11 +269,9 @@ impl Report<'_> {
                 before = Some(file);
             }
             let text = length.write();
-            out.line(format_args!(
-                "{}  {event:<5}  {ip:<20}  {name:<12}  {:<9}{cause}",
-                when.as_str(),
-                text.as_str()
-            ));
+            let line =
+                format!("{}  {event:<5}  {ip:<20}  {name:<12}  {:<9}{cause}", when.as_str(), text.as_str());
+            out.line(format_args!("{}", line.trim_end()));
             return;
         }
         let mut bytes = |b: &[u8]| out.bytes(b);

@@ -40,12 +40,18 @@ pub(super) fn run(options: &Options) -> Done {
         // With all filters on, a mode is for those that have it.
         let bit = filter.mode(mode).or(if filters.len() > 1 { Some(1) } else { None });
         let Some(bit) = bit else {
-            return Err(Failure::Usage(format!("filter {} has no mode {mode}", filter.name)));
+            let modes: Vec<&str> =
+                filter.modes.into_iter().filter(|m| !m.is_empty() && *m != "normal").collect();
+            let modes = modes.join(" ");
+            return Err(Failure::Usage(format!(
+                "filter {} has no mode '{mode}', only normal {modes}",
+                filter.name
+            )));
         };
         active.push(Active { filter: *filter, mode: bit });
     }
     if filters.len() > 1 && mode != "normal" && filters.iter().all(|f| f.mode(mode).is_none()) {
-        return Err(Failure::Usage(format!("no filter has a mode {mode}")));
+        return Err(Failure::Usage(format!("no filter has a mode '{mode}'")));
     }
     let mut slots = vec![AppSlot::EMPTY; 256];
     let Some(matcher) = Matcher::new(&active, &mut slots) else {
@@ -96,11 +102,19 @@ fn chosen(options: &Options, arena: &mut Arena) -> Result<Vec<Filter<'static>>, 
         return Ok(vec![*filter]);
     }
     if let Some(path) = &options.filter_file {
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| Failure::Error(format!("{}: {e}", path.display())))?;
+        let text = load::filter_text(path).map_err(|e| match e {
+            load::Unread::Io(e) => Failure::Error(format!("{}: {e}", path.display())),
+            load::Unread::Place(place) => {
+                say(format_args!("{}:{place}", path.display()));
+                Failure::Found
+            }
+        })?;
         return compile(&text, &|error| format!("{}:{error}", path.display()));
     }
     if let Some(rule) = &options.rule {
+        if rule.contains('\n') {
+            return Err(Failure::Usage("--rule takes one rule, on one line".to_string()));
+        }
         let first = rule.split([' ', '@']).next().unwrap_or("");
         let verdict = if ["fail", "help", "gain", "ignore"].contains(&first) { "" } else { "fail " };
         // The rule is the third line there, and its verdict may be ours.
@@ -238,7 +252,8 @@ impl Tester<'_> {
         }
         let rule = told.rule.as_deref().unwrap_or("-");
         let text = human::plain(&String::from_utf8_lossy(line));
-        self.out.line(format_args!("{number:>6}  {verdict:<8} {rule:<22} {text}"));
+        let line = format!("{number:>6}  {verdict:<8} {rule:<22} {text}");
+        self.out.line(format_args!("{}", line.trim_end()));
         for failure in failures {
             let Completed { ip, user, attempts } = failure;
             let user = user.as_deref().map_or(String::new(), |u| format!(" user {}", u.escape_ascii()));
