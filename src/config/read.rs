@@ -40,6 +40,8 @@ struct Reader<'r, 'k> {
     fine: bool,
     global: bool,
     open: Open,
+    /// Names of sources: libuci has one section of a name, whatever its type, and merges what follows into it.
+    names: heapless::Vec<super::Name, MAX_SOURCES, u8>,
 }
 
 type Text = heapless::String<MAX_VALUE, u8>;
@@ -51,7 +53,8 @@ impl Settings {
     pub fn read(&mut self, text: &[u8], known: &[Known<'_>], report: &mut dyn FnMut(Problem<'_>)) -> bool {
         self.reset();
         let open = Open { section: Section::None, line: 0, seen: 0, filter: 0, mode: 0 };
-        let mut reader = Reader { settings: self, known, report, fine: true, global: false, open };
+        let names = heapless::Vec::new();
+        let mut reader = Reader { settings: self, known, report, fine: true, global: false, open, names };
         let mut items = Items::new(text);
         while let Some((line, item)) = items.next() {
             match item {
@@ -187,8 +190,16 @@ impl Reader<'_, '_> {
     }
 
     fn new_source(&mut self, line: u32, name: Option<&str>) -> Section {
-        if let Some(Err(kind)) = name.map(value::name) {
-            self.problem(line, kind, name.unwrap_or(""), None);
+        match name.map(|name| (name, value::name(name))) {
+            Some((text, Err(kind))) => self.problem(line, kind, text, None),
+            Some((text, Ok(name))) => {
+                if self.names.contains(&name) || self.settings.jail(text).is_some() || text == "global" {
+                    self.problem(line, Kind::Duplicate, text, None);
+                }
+                // There is room for as many as there are sources, and more are a problem of their own.
+                let _ = self.names.push(name);
+            }
+            None => {}
         }
         let source = Source {
             line,
@@ -215,7 +226,7 @@ impl Reader<'_, '_> {
                 return Section::Skipped;
             }
         };
-        if self.settings.jail(&name).is_some() {
+        if self.settings.jail(&name).is_some() || self.names.contains(&name) || name == "global" {
             self.problem(line, Kind::Duplicate, &name, None);
             return Section::Skipped;
         }

@@ -248,6 +248,30 @@ fn sources_and_names_that_would_work_against_each_other_are_problems() {
 }
 
 #[test]
+fn a_name_is_given_once_whatever_it_names() {
+    let problems = read(
+        b"config source web\n option kind file\n option path /a\n\
+        config source web\n option kind file\n option path /b\n\
+        config jail web\n option filter sshd\n\
+        config jail sshd\n\
+        config source sshd\n option kind file\n option path /c\n\
+        config jail global\n option filter sshd\n\
+        config source\n option kind file\n option path /d\n\
+        config source\n option kind file\n option path /e\n",
+    )
+    .unwrap_err();
+    let expect = [
+        "10: a second section 'sshd'",
+        "13: a second section 'global'",
+        "4: a second section 'web'",
+        "7: a second section 'web'",
+    ];
+    let mut problems = problems;
+    problems.sort();
+    assert_eq!(problems, expect);
+}
+
+#[test]
 fn what_uci_reads_on_one_line_or_on_two_is_the_same() {
     let plain =
         read(b"config jail 'sshd'\n\toption maxretry '3'\n\tlist port '22'\n\tlist port '2222'\n").unwrap();

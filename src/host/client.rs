@@ -27,6 +27,8 @@ pub enum Error {
     Cut,
     /// The reply is not the protocol's.
     Garbled,
+    /// What was to be shown could not be written.
+    Output(io::Error),
     /// Anything else.
     Io(io::Error),
 }
@@ -40,6 +42,7 @@ impl fmt::Display for Error {
             Self::Denied(path) => write!(f, "not permitted to talk to {}: try as root", path.display()),
             Self::Cut => f.write_str("edgeban ended the connection before its reply was whole"),
             Self::Garbled => f.write_str("the reply is not one of edgeban's"),
+            Self::Output(error) => write!(f, "standard output: {error}"),
             Self::Io(error) => error.fmt(f),
         }
     }
@@ -81,7 +84,7 @@ pub fn ask(
             Ok(_) if !line.ends_with('\n') => return Err(Error::Cut),
             Ok(_) => {}
         }
-        each(line.trim_end()).map_err(Error::Io)?;
+        each(line.trim_end()).map_err(Error::Output)?;
         // Every last line, and no other, starts so.
         if line.starts_with("{\"ok\":") {
             return Ok(());
@@ -106,7 +109,7 @@ pub fn run(
             1
         }
         // `edgeban bans | head` is no failure.
-        Err(Error::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+        Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => 0,
         Err(error) => {
             let _ = writeln!(err, "edgeban: {error}");
             1
@@ -141,7 +144,7 @@ fn show(
         return Ok(Some(last.get("error").map(Value::text).unwrap_or("refused").to_string()));
     }
     if json {
-        out.flush().map_err(Error::Io)?;
+        out.flush().map_err(Error::Output)?;
         return Ok(None);
     }
     // Whom a jail has banned is what people ask its status for.
@@ -178,6 +181,6 @@ fn show(
         Request::Reload => writeln!(out, "Loaded the configuration."),
     }
     .and_then(|()| out.flush())
-    .map_err(Error::Io)?;
+    .map_err(Error::Output)?;
     Ok(None)
 }
