@@ -159,24 +159,38 @@ fn read<'c>(
         done += log.advance(many)?;
     }
     let rules = watch.rules;
-    while let Some((at, log)) =
-        logs.iter_mut().enumerate().filter(|(_, log)| log.at.is_some()).min_by_key(|(_, log)| log.at)
-    {
-        let (number, line) = log.lines.line();
-        let file = u32::try_from(at).unwrap_or(u32::MAX);
-        watch.place = (file, u32::try_from(number).unwrap_or(u32::MAX));
-        match line {
-            Some(line) => {
-                let input = Input { stream: file, jails: u32::MAX, clock: Clock::Replay(&log.dates) };
-                engine.line(rules, line, &input, watch);
-            }
-            None => {
-                watch.overlong += 1;
-                say(format_args!("{}:{number}: longer than {max_line} bytes, not read", called(log.path)));
+    loop {
+        // The log whose line is the first, and how far it may be read before another one's turn comes.
+        let (mut first, mut until) = (None, (i64::MAX, usize::MAX));
+        for (at, log) in logs.iter().enumerate() {
+            let Some(key) = log.at.map(|time| (time, at)) else { continue };
+            match first {
+                Some(least) if least < key => until = until.min(key),
+                later => {
+                    until = later.unwrap_or(until);
+                    first = Some(key);
+                }
             }
         }
-        done += log.advance(many)?;
-        progress.show(&done);
+        let Some((at, log)) = first.and_then(|(_, at)| Some((at, logs.get_mut(at)?))) else { break };
+        let file = u32::try_from(at).unwrap_or(u32::MAX);
+        while log.at.is_some_and(|time| (time, at) < until) {
+            let (number, line) = log.lines.line();
+            watch.place = (file, u32::try_from(number).unwrap_or(u32::MAX));
+            match line {
+                Some(line) => {
+                    let input = Input { stream: file, jails: u32::MAX, clock: Clock::Replay(&log.dates) };
+                    engine.line(rules, line, &input, watch);
+                }
+                None => {
+                    watch.overlong += 1;
+                    let name = called(log.path);
+                    say(format_args!("{name}:{number}: longer than {max_line} bytes, not read"));
+                }
+            }
+            done += log.advance(many)?;
+            progress.show(&done);
+        }
     }
     progress.clear();
     Ok(())
