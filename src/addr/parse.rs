@@ -18,12 +18,7 @@ impl Addr {
     pub fn parse(text: &[u8]) -> Option<Self> {
         let found = scan(text)?;
         let whole = found.len == text.len() && !text.contains(&b'%');
-        // The dotted part is the whole of IPv4 or the tail of IPv6.
-        let dotted = text.rsplit(|b| *b == b':').next().filter(|tail| tail.contains(&b'.'));
-        let octal = |tail: &[u8]| {
-            tail.split(|b| *b == b'.').any(|octet| octet.len() > 1 && octet.first() == Some(&b'0'))
-        };
-        (whole && !dotted.is_some_and(octal)).then_some(found.addr)
+        (whole && !has_octal(text)).then_some(found.addr)
     }
 }
 
@@ -50,6 +45,21 @@ impl Prefix {
             _ => None,
         }
     }
+}
+
+/// Whether an octet of the dotted part, which is the whole of IPv4 or the tail of IPv6, starts with a zero of two digits.
+fn has_octal(text: &[u8]) -> bool {
+    let (mut dotted, mut octal, mut start) = (false, false, true);
+    for (at, &b) in text.iter().enumerate() {
+        if b == b':' {
+            (dotted, octal, start) = (false, false, true);
+            continue;
+        }
+        dotted |= b == b'.';
+        octal |= start && b == b'0' && text.get(at + 1).is_some_and(|&b| digit(b).is_some());
+        start = b == b'.';
+    }
+    dotted && octal
 }
 
 /// The longest address at the start of `text`, a zone id (`%eth0`) included. `None` where there is none.

@@ -183,7 +183,7 @@ impl Reader<'_, '_> {
             "source" => self.new_source(line, name.as_deref()),
             "jail" => self.new_jail(line, name.as_deref()),
             other => {
-                self.problem(line, Kind::UnknownSection, other, likeness(other, SECTIONS.into_iter()));
+                self.problem(line, Kind::UnknownSection, other, likeness(other, &mut SECTIONS.into_iter()));
                 Section::Skipped
             }
         }
@@ -327,9 +327,9 @@ impl Reader<'_, '_> {
     fn unknown_option(&mut self, line: u32, key: &str) {
         let policy = POLICY.iter().map(|k| k.name);
         let hint = match self.open.section {
-            Section::Global => likeness(key, GLOBAL.iter().map(|k| k.name).chain(policy)),
-            Section::Source => likeness(key, SOURCE.iter().map(|k| k.name)),
-            _ => likeness(key, JAIL.iter().map(|k| k.name).chain(policy)),
+            Section::Global => likeness(key, &mut GLOBAL.iter().map(|k| k.name).chain(policy)),
+            Section::Source => likeness(key, &mut SOURCE.iter().map(|k| k.name)),
+            _ => likeness(key, &mut JAIL.iter().map(|k| k.name).chain(policy)),
         };
         self.problem(line, Kind::UnknownOption, key, hint);
     }
@@ -382,7 +382,7 @@ impl Reader<'_, '_> {
         for source in &settings.sources {
             for name in &source.filters {
                 if !known.iter().any(|k| k.name == name.as_str()) && settings.jail(name).is_none() {
-                    let hint = likeness(name, known.iter().map(|k| k.name));
+                    let hint = likeness(name, &mut known.iter().map(|k| k.name));
                     self.fine = false;
                     (self.report)(Problem {
                         line: source.line,
@@ -444,11 +444,11 @@ impl Reader<'_, '_> {
         }
         match known.iter().find(|k| k.name == filter.as_str()) {
             None => {
-                let hint = likeness(&filter, known.iter().map(|k| k.name));
+                let hint = likeness(&filter, &mut known.iter().map(|k| k.name));
                 self.problem(self.open.filter, Kind::UnknownFilter, &filter, hint);
             }
             Some(k) if mode != "normal" && !k.modes.contains(&mode.as_str()) => {
-                let hint = likeness(&mode, k.modes.iter().copied());
+                let hint = likeness(&mode, &mut k.modes.iter().copied());
                 self.problem(self.open.mode, Kind::UnknownMode, &mode, hint);
             }
             Some(_) => {}

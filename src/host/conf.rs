@@ -42,6 +42,13 @@ impl fmt::Display for Error {
     }
 }
 
+/// The bytes of a file; `None` where they are more than [`LONGEST`].
+pub(super) fn contents(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes))?;
+    Ok((bytes.len() as u64 <= LONGEST).then_some(bytes))
+}
+
 /// Reads `path`; `None` looks at [`PATHS`] and falls back to the built-in configuration. Returns the settings and the
 /// file they are from.
 pub fn load(path: Option<&Path>, known: &[Known<'_>]) -> Result<(Box<Settings>, Option<PathBuf>), Error> {
@@ -55,12 +62,11 @@ pub fn load(path: Option<&Path>, known: &[Known<'_>]) -> Result<(Box<Settings>, 
         add_existing(&mut settings, Path::new("/"));
         return Ok((settings, None));
     };
-    let mut text = Vec::new();
-    let file = File::open(&path).and_then(|f| f.take(LONGEST + 1).read_to_end(&mut text));
-    file.map_err(|error| Error::Io(path.clone(), error))?;
-    if text.len() as u64 > LONGEST {
-        return Err(Error::TooLong(path));
-    }
+    let text = match contents(&path) {
+        Ok(Some(text)) => text,
+        Ok(None) => return Err(Error::TooLong(path)),
+        Err(error) => return Err(Error::Io(path, error)),
+    };
     let mut problems = Vec::new();
     settings.read(&text, known, &mut |p| problems.push((p.line, p.to_string())));
     if !problems.is_empty() {

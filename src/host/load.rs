@@ -7,7 +7,7 @@
 //! that is gone stays, disabled, as long as there is room. Port sets keep their numbers for the same reason.
 
 use super::arena::Arena;
-use super::conf::LONGEST;
+use super::conf::{self, LONGEST};
 use crate::addr::Prefix;
 use crate::blocklist::{LISTED_ONLY, Scope};
 use crate::config::{self, MAX_JAILS, Settings};
@@ -18,7 +18,6 @@ use crate::matcher::{Active, AppSlot, Matcher};
 use crate::rules;
 use std::boxed::Box;
 use std::format;
-use std::io::Read;
 use std::path::Path;
 use std::string::{String, ToString};
 use std::vec;
@@ -173,16 +172,15 @@ pub(super) enum Unread {
 
 /// The text of a filter's file, at most [`LONGEST`] bytes.
 pub(super) fn filter_text(path: &Path) -> Result<String, Unread> {
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes));
-    read.map_err(Unread::Io)?;
-    if bytes.len() as u64 > LONGEST {
+    let Some(bytes) = conf::contents(path).map_err(Unread::Io)? else {
         return Err(Unread::Place(format!("1:1: longer than {LONGEST} bytes")));
-    }
+    };
     String::from_utf8(bytes).map_err(|e| {
         let fine = e.as_bytes().get(..e.utf8_error().valid_up_to()).unwrap_or_default();
-        let line = fine.iter().filter(|b| **b == b'\n').count() + 1;
-        let column = fine.len() - memchr::memrchr(b'\n', fine).map_or(0, |at| at + 1) + 1;
+        let (mut line, mut column) = (1u32, 1u32);
+        for b in fine {
+            (line, column) = if *b == b'\n' { (line + 1, 1) } else { (line, column + 1) };
+        }
         Unread::Place(format!("{line}:{column}: not UTF-8 text"))
     })
 }

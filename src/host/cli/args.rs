@@ -1,6 +1,6 @@
 //! Words to commands.
 
-use super::output::print;
+use super::output::{Out, print};
 use super::{Done, Failure, check, client, filters, replay, run, test};
 use lexopt::prelude::*;
 use std::format;
@@ -100,7 +100,7 @@ const COMMANDS: [(&str, &str); 13] = [
 fn known(word: &str) -> Result<(&'static str, &'static str), Failure> {
     let found = COMMANDS.iter().find(|(name, _)| *name == word);
     found.copied().ok_or_else(|| {
-        let near = crate::config::likeness(word, COMMANDS.iter().map(|(name, _)| *name));
+        let near = crate::config::likeness(word, &mut COMMANDS.iter().map(|(name, _)| *name));
         let hint = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
         Failure::Usage(format!("unknown command '{word}'{hint}"))
     })
@@ -179,37 +179,30 @@ pub(super) fn dispatch() -> Done {
     }
 }
 
-/// Where [`HELP`] says what a command does.
-const COLUMN: usize = 43;
-
-/// The whole text, or what it says of a command and of the common options that it takes.
+/// The whole text, or of it what is about a command and the common options that it takes.
 fn help(command: &str) -> Done {
-    let lead = format!("  {command} ");
-    let mut about = HELP.lines().skip_while(|line| !line.starts_with(&lead));
-    let Some(first) = about.next().filter(|_| !command.is_empty()) else {
+    if matches!(command, "" | "version") {
         return print(format_args!("{}", HELP.trim_end()));
-    };
-    // What it does stands in a column of its own, on the same line or on those below.
-    let told =
-        |line: &&str| line.get(COLUMN..).is_some_and(|t| t.starts_with(|c: char| c.is_ascii_lowercase()));
-    let (synopsis, does) = first.split_at(Some(COLUMN).filter(|_| told(&first)).unwrap_or(first.len()));
-    let synopsis: Vec<&str> = synopsis.split_ascii_whitespace().collect();
-    let mut text = format!("Usage: edgeban {}\n\n", synopsis.join(" "));
-    for line in core::iter::once(does).chain(about.take_while(|line| line.starts_with("     "))) {
-        if !line.is_empty() {
-            text.extend(["  ", line.trim_start(), "\n"]);
+    }
+    let takes = COMMANDS.iter().find(|(name, _)| *name == command).map_or("", |(_, takes)| takes);
+    let mut out = Out::new();
+    let (mut about, mut options) = (false, false);
+    for line in HELP.lines() {
+        let mut words = line.split_ascii_whitespace();
+        let first = words.next().unwrap_or("");
+        // What is said of a command stands on its line and on those below that are indented further.
+        about = line.starts_with("  ") && (first == command || about && line.starts_with("        "));
+        options |= first == "Common";
+        let option = if first.len() == 3 { words.next().unwrap_or("") } else { first };
+        let takes = takes.split(' ').any(|name| option.strip_prefix("--") == Some(name));
+        if about && !options {
+            let lead = if first == command { "Usage: edgeban" } else { "              " };
+            out.line(format_args!("{lead}{}", &line[1..]));
+        } else if options && (takes || option == "--help") {
+            out.line(format_args!("{line}"));
         }
     }
-    text.push_str("\nOptions:\n");
-    let takes = COMMANDS.iter().find(|(name, _)| *name == command).map_or("", |(_, takes)| takes);
-    let listed = HELP.lines().filter(|line| {
-        let name = line.get(6..).and_then(|l| l.strip_prefix("--")).and_then(|l| l.split(' ').next());
-        name.is_some_and(|name| name == "help" || takes.split(' ').any(|option| option == name))
-    });
-    for line in listed {
-        text.extend([line, "\n"]);
-    }
-    print(format_args!("{}", text.trim_end()))
+    out.done()
 }
 
 fn version() -> Done {

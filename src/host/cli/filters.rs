@@ -53,7 +53,7 @@ pub(super) fn run(options: &Options) -> Done {
 
 /// That there is no filter of this name, and which may be meant.
 pub(super) fn unknown(name: &str) -> String {
-    match likeness(name, rules::ALL.iter().map(|filter| filter.name)) {
+    match likeness(name, &mut rules::ALL.iter().map(|filter| filter.name)) {
         Some(near) => format!("no filter {name}; did you mean {near}?"),
         None => format!("no filter {name}; 'edgeban filters' lists them"),
     }

@@ -62,14 +62,21 @@ impl<R: Read> Lines<R> {
     }
 
     /// Goes to the next line; `false` where there is none.
+    #[inline]
     pub(super) fn advance(&mut self) -> io::Result<bool> {
-        loop {
-            if let Some(len) = memchr(b'\n', &self.buf[self.start..self.end]) {
-                let from = self.start;
-                self.start += len + 1;
-                self.take(from, from + len);
-                return Ok(true);
+        match memchr(b'\n', &self.buf[self.start..self.end]) {
+            Some(len) => {
+                self.take(len, 1);
+                Ok(true)
             }
+            None => self.fill(),
+        }
+    }
+
+    /// [`Lines::advance`] where the line goes on beyond what was read.
+    #[inline(never)]
+    fn fill(&mut self) -> io::Result<bool> {
+        loop {
             if self.end - self.start > self.limit {
                 self.skipping = true;
                 self.start = self.end;
@@ -88,31 +95,42 @@ impl<R: Read> Lines<R> {
             self.end += got;
             if got == 0 {
                 let len = self.end;
-                (self.start, self.end) = (0, 0);
                 let over = len > 0 || self.skipping;
                 if over {
-                    self.take(0, len);
+                    self.take(len, 0);
                 }
                 return Ok(over);
+            }
+            if let Some(len) = memchr(b'\n', &self.buf[..self.end]) {
+                self.take(len, 1);
+                return Ok(true);
             }
         }
     }
 
     /// The line at hand without its CR LF or LF; `None` in its place where it is longer than the limit.
+    #[inline]
     pub(super) fn line(&self) -> Numbered<'_> {
         let (from, to) = self.at;
         (self.number, (!self.overlong).then_some(&self.buf[from..to]))
     }
 
-    fn take(&mut self, from: usize, to: usize) {
+    /// Takes the next `len` bytes as the line, and `end` bytes behind it that end it.
+    #[inline]
+    fn take(&mut self, len: usize, end: usize) {
+        let (mut from, mut to) = (self.start, self.start + len);
+        self.start = to + end;
         self.number += 1;
         let line = &self.buf[from..to];
-        let marked = self.number == 1 && line.starts_with(b"\xef\xbb\xbf");
-        let from = if marked { from + 3 } else { from };
-        let line = &self.buf[from..to];
-        let len = line.strip_suffix(b"\r").unwrap_or(line).len();
-        self.at = (from, from + len);
-        self.overlong = core::mem::take(&mut self.skipping) || len > self.limit;
+        if line.last() == Some(&b'\r') {
+            to -= 1;
+        }
+        if self.number == 1 && line.starts_with(b"\xef\xbb\xbf") {
+            from += 3;
+        }
+        self.at = (from, to);
+        self.overlong = self.skipping || to - from > self.limit;
+        self.skipping = false;
     }
 }
 

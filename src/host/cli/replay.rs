@@ -105,16 +105,15 @@ struct Log<'c> {
 
 impl Log<'_> {
     /// Goes to the next line; reads its date where `dated` asks for it.
-    fn advance(&mut self, dated: bool) -> Result<u64, Failure> {
-        let before = self.lines.read;
-        let more = self.lines.advance();
-        let more = more.map_err(|e| Failure::Error(format!("{}: {e}", called(self.path))))?;
-        self.at = match more {
-            false => None,
-            true if dated => Some(self.date().or(self.at).unwrap_or(i64::MIN)),
-            true => Some(0),
-        };
-        Ok(self.lines.read - before)
+    #[inline]
+    fn advance(&mut self, dated: bool) -> Done {
+        match self.lines.advance() {
+            Ok(true) if dated => self.at = self.date().or(self.at).or(Some(i64::MIN)),
+            Ok(true) => self.at = Some(0),
+            Ok(false) => self.at = None,
+            Err(e) => return Err(Failure::Error(format!("{}: {e}", called(self.path)))),
+        }
+        Ok(())
     }
 
     fn date(&self) -> Option<i64> {
@@ -154,9 +153,8 @@ fn read<'c>(
         watch.files.push(called(path));
     }
     let mut progress = Progress::new(size);
-    let mut done = 0;
     for log in &mut logs {
-        done += log.advance(many)?;
+        log.advance(many)?;
     }
     let rules = watch.rules;
     loop {
@@ -172,8 +170,10 @@ fn read<'c>(
                 }
             }
         }
+        let done: u64 = logs.iter().map(|log| log.lines.read).sum();
         let Some((at, log)) = first.and_then(|(_, at)| Some((at, logs.get_mut(at)?))) else { break };
         let file = u32::try_from(at).unwrap_or(u32::MAX);
+        let others = done - log.lines.read;
         while log.at.is_some_and(|time| (time, at) < until) {
             let (number, line) = log.lines.line();
             watch.place = (file, u32::try_from(number).unwrap_or(u32::MAX));
@@ -188,8 +188,8 @@ fn read<'c>(
                     say(format_args!("{name}:{number}: longer than {max_line} bytes, not read"));
                 }
             }
-            done += log.advance(many)?;
-            progress.show(&done);
+            log.advance(many)?;
+            progress.show(others + log.lines.read);
         }
     }
     progress.clear();
@@ -209,10 +209,10 @@ impl Progress {
         Self { size, next: if shown { STEP } else { u64::MAX }, err: Stdio::ERR }
     }
 
-    fn show(&mut self, read: &u64) {
-        if *read >= self.next {
-            self.next = *read + STEP;
-            let (percent, size) = (100 * *read / self.size.max(1), self.size >> 20);
+    fn show(&mut self, read: u64) {
+        if read >= self.next {
+            self.next = read + STEP;
+            let (percent, size) = (100 * read / self.size.max(1), self.size >> 20);
             let _ = self.err.write_all(format!("\r{percent:3} % of {size} MiB").as_bytes());
         }
     }
@@ -279,7 +279,8 @@ impl Report<'_> {
                     Some(_) if named => " ",
                     Some(_) => ",",
                 };
-                cause.extend([lead, name, if named { ":" } else { "" }, &line.to_string()]);
+                let colon = if named { ":" } else { "" };
+                cause += &format!("{lead}{name}{colon}{line}");
                 before = Some(file);
             }
             let text = length.write();

@@ -40,13 +40,12 @@ pub(super) fn run(options: &Options) -> Done {
         // With all filters on, a mode is for those that have it.
         let bit = filter.mode(mode).or(if filters.len() > 1 { Some(1) } else { None });
         let Some(bit) = bit else {
-            let modes: Vec<&str> =
-                filter.modes.into_iter().filter(|m| !m.is_empty() && *m != "normal").collect();
-            let modes = modes.join(" ");
-            return Err(Failure::Usage(format!(
-                "filter {} has no mode '{mode}', only normal {modes}",
-                filter.name
-            )));
+            let mut text = format!("filter {} has no mode '{mode}', only normal", filter.name);
+            for mode in filter.modes.into_iter().filter(|mode| !mode.is_empty()) {
+                text.push(' ');
+                text.push_str(mode);
+            }
+            return Err(Failure::Usage(text));
         };
         active.push(Active { filter: *filter, mode: bit });
     }
