@@ -105,7 +105,7 @@ struct Log<'c> {
 
 impl Log<'_> {
     /// Goes to the next line; reads its date where `dated` asks for it.
-    #[inline]
+    #[inline(always)]
     fn advance(&mut self, dated: bool) -> Done {
         match self.lines.advance() {
             Ok(true) if dated => self.at = self.date().or(self.at).or(Some(i64::MIN)),
@@ -116,6 +116,13 @@ impl Log<'_> {
         Ok(())
     }
 
+    /// [`Log::advance`] to the first line, once.
+    #[inline(never)]
+    fn begin(&mut self, dated: bool) -> Done {
+        self.advance(dated)
+    }
+
+    #[inline(never)]
     fn date(&self) -> Option<i64> {
         let Parsed::Message(message) = syslog::parse(self.lines.line().1?) else { return None };
         let stamp = message.stamp?;
@@ -154,7 +161,7 @@ fn read<'c>(
     }
     let mut progress = Progress::new(size);
     for log in &mut logs {
-        log.advance(many)?;
+        log.begin(many)?;
     }
     let rules = watch.rules;
     loop {
