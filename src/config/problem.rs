@@ -114,20 +114,34 @@ impl fmt::Display for Problem<'_> {
 /// The longest word that is compared; longer ones have no likeness.
 const LONGEST: usize = 32;
 
-/// The candidate that `word` most likely stands for: the nearest within two edits, and within a third of its length.
+/// The candidate that a word most likely stands for: the nearest within two edits, and within a third of its length.
 ///
-/// (Behind `dyn`, since a copy of the code for each kind of list is kilobytes.)
-#[inline(never)]
-pub fn likeness<'a>(word: &str, candidates: &mut dyn Iterator<Item = &'a str>) -> Option<&'a str> {
-    let mut best = None;
-    for candidate in candidates {
-        let d = distance(word.as_bytes(), candidate.as_bytes());
-        let near = d > 0 && d <= 2 && d * 3 <= candidate.len().max(word.len());
-        if near && best.is_none_or(|(least, _)| d < least) {
-            best = Some((d, candidate));
+/// Shown one at a time, since a copy of the code for each kind of list would be kilobytes.
+pub struct Likeness<'w, 'c> {
+    word: &'w str,
+    best: Option<(usize, &'c str)>,
+}
+
+impl<'w, 'c> Likeness<'w, 'c> {
+    /// Of `word`, to nothing yet.
+    pub fn of(word: &'w str) -> Self {
+        Self { word, best: None }
+    }
+
+    /// Looks at one more candidate.
+    #[inline(never)]
+    pub fn look(&mut self, candidate: &'c str) {
+        let d = distance(self.word.as_bytes(), candidate.as_bytes());
+        let near = d > 0 && d <= 2 && d * 3 <= candidate.len().max(self.word.len());
+        if near && self.best.is_none_or(|(least, _)| d < least) {
+            self.best = Some((d, candidate));
         }
     }
-    best.map(|(_, candidate)| candidate)
+
+    /// What was found.
+    pub fn found(&self) -> Option<&'c str> {
+        self.best.map(|(_, candidate)| candidate)
+    }
 }
 
 /// Levenshtein's distance, over one row in fixed memory; `usize::MAX` for words longer than [`LONGEST`].
@@ -170,7 +184,9 @@ mod tests {
             ("colour", None),
             ("an option whose name is far longer than any", None),
         ] {
-            assert_eq!(likeness(word, &mut known.into_iter()), hint, "{word}");
+            let mut likeness = Likeness::of(word);
+            known.into_iter().for_each(|k| likeness.look(k));
+            assert_eq!(likeness.found(), hint, "{word}");
         }
         for (a, b, d) in
             [("", "", 0), ("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("ab", "ba", 2)]

@@ -1,7 +1,7 @@
 //! From items to settings: sections, their options, and what only the whole can show.
 
 use super::keys::{self, GLOBAL, JAIL, Key, POLICY, SOURCE};
-use super::problem::likeness;
+use super::problem::Likeness;
 use super::uci::{Item, Items, Word};
 use super::{
     Framing, Jail, Kind, Known, MAX_JAILS, MAX_SOURCES, MAX_VALUE, NOWHERE, Path, Policy, Problem,
@@ -183,7 +183,9 @@ impl Reader<'_, '_> {
             "source" => self.new_source(line, name.as_deref()),
             "jail" => self.new_jail(line, name.as_deref()),
             other => {
-                self.problem(line, Kind::UnknownSection, other, likeness(other, &mut SECTIONS.into_iter()));
+                let mut likeness = Likeness::of(other);
+                SECTIONS.into_iter().for_each(|section| likeness.look(section));
+                self.problem(line, Kind::UnknownSection, other, likeness.found());
                 Section::Skipped
             }
         }
@@ -325,12 +327,16 @@ impl Reader<'_, '_> {
     }
 
     fn unknown_option(&mut self, line: u32, key: &str) {
-        let policy = POLICY.iter().map(|k| k.name);
-        let hint = match self.open.section {
-            Section::Global => likeness(key, &mut GLOBAL.iter().map(|k| k.name).chain(policy)),
-            Section::Source => likeness(key, &mut SOURCE.iter().map(|k| k.name)),
-            _ => likeness(key, &mut JAIL.iter().map(|k| k.name).chain(policy)),
-        };
+        let mut likeness = Likeness::of(key);
+        match self.open.section {
+            Section::Global => GLOBAL.iter().for_each(|k| likeness.look(k.name)),
+            Section::Source => SOURCE.iter().for_each(|k| likeness.look(k.name)),
+            _ => JAIL.iter().for_each(|k| likeness.look(k.name)),
+        }
+        if self.open.section != Section::Source {
+            POLICY.iter().for_each(|k| likeness.look(k.name));
+        }
+        let hint = likeness.found();
         self.problem(line, Kind::UnknownOption, key, hint);
     }
 
@@ -382,7 +388,9 @@ impl Reader<'_, '_> {
         for source in &settings.sources {
             for name in &source.filters {
                 if !known.iter().any(|k| k.name == name.as_str()) && settings.jail(name).is_none() {
-                    let hint = likeness(name, &mut known.iter().map(|k| k.name));
+                    let mut likeness = Likeness::of(name);
+                    known.iter().for_each(|k| likeness.look(k.name));
+                    let hint = likeness.found();
                     self.fine = false;
                     (self.report)(Problem {
                         line: source.line,
@@ -444,11 +452,15 @@ impl Reader<'_, '_> {
         }
         match known.iter().find(|k| k.name == filter.as_str()) {
             None => {
-                let hint = likeness(&filter, &mut known.iter().map(|k| k.name));
+                let mut likeness = Likeness::of(&filter);
+                known.iter().for_each(|k| likeness.look(k.name));
+                let hint = likeness.found();
                 self.problem(self.open.filter, Kind::UnknownFilter, &filter, hint);
             }
             Some(k) if mode != "normal" && !k.modes.contains(&mode.as_str()) => {
-                let hint = likeness(&mode, &mut k.modes.iter().copied());
+                let mut likeness = Likeness::of(&mode);
+                k.modes.iter().for_each(|mode| likeness.look(mode));
+                let hint = likeness.found();
                 self.problem(self.open.mode, Kind::UnknownMode, &mode, hint);
             }
             Some(_) => {}

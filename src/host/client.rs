@@ -117,10 +117,6 @@ pub fn run(
     }
 }
 
-fn values(rows: &[String]) -> Result<Vec<Value>, Error> {
-    rows.iter().map(|row| Value::parse(row).ok_or(Error::Garbled)).collect()
-}
-
 /// What the daemon refused, if it did.
 fn show(
     socket: &Path,
@@ -129,17 +125,22 @@ fn show(
     now: i64,
     out: &mut dyn Write,
 ) -> Result<Option<String>, Error> {
-    let (mut rows, mut last) = (Vec::new(), String::new());
-    ask(socket, request, &mut |line| {
-        if json {
-            writeln!(out, "{line}")?;
-        } else if !line.starts_with("{\"ok\":") {
-            rows.push(line.to_string());
-        }
-        last = line.to_string();
-        Ok(())
-    })?;
-    let last = Value::parse(&last).ok_or(Error::Garbled)?;
+    // Whom a jail has banned is what people ask its status for.
+    let of_jail = matches!(request, Request::Status { jail: Some(_) }) && !json;
+    let (mut rows, mut lasts) = (Vec::new(), Vec::new());
+    for asked in core::iter::once(request).chain(of_jail.then_some(&Request::Bans)) {
+        ask(socket, asked, &mut |line| {
+            if json {
+                writeln!(out, "{line}")?;
+            }
+            let list = if line.starts_with("{\"ok\":") { &mut lasts } else { &mut rows };
+            if !json || line.starts_with("{\"ok\":") {
+                list.push(line.to_string());
+            }
+            Ok(())
+        })?;
+    }
+    let last = lasts.first().and_then(|last| Value::parse(last)).ok_or(Error::Garbled)?;
     if !last.get("ok").is_some_and(Value::is_true) {
         return Ok(Some(last.get("error").map(Value::text).unwrap_or("refused").to_string()));
     }
@@ -147,26 +148,21 @@ fn show(
         out.flush().map_err(Error::Output)?;
         return Ok(None);
     }
-    // Whom a jail has banned is what people ask its status for.
-    let mut theirs = Vec::new();
-    if let Request::Status { jail: Some(jail) } = request {
-        ask(socket, &Request::Bans, &mut |line| {
-            rows.push(line.to_string());
-            Ok(())
-        })?;
-        rows.pop();
-        theirs = values(&rows)?;
-        theirs.retain(|ban| ban.get("jail").is_some_and(|name| name.text() == *jail));
+    let mut bans = Vec::new();
+    for row in &rows {
+        let ban = Value::parse(row).ok_or(Error::Garbled)?;
+        match request {
+            Request::Status { jail: Some(jail) } if ban.get("jail").is_none_or(|by| by.text() != *jail) => {
+            }
+            _ => bans.push(ban),
+        }
     }
     let count = last.get("count").and_then(Value::number).unwrap_or(0);
     match request {
-        Request::Bans => human::bans(out, &values(&rows)?, now),
-        Request::Status { jail } => human::status(out, &last).and_then(|()| match jail {
-            Some(_) => {
-                writeln!(out)?;
-                human::bans(out, &theirs, now)
-            }
-            None => Ok(()),
+        Request::Bans => human::bans(out, &bans, now),
+        Request::Status { .. } => human::status(out, &last).and_then(|()| match of_jail {
+            true => writeln!(out).and_then(|()| human::bans(out, &bans, now)),
+            false => Ok(()),
         }),
         Request::Version => {
             writeln!(out, "edgeban {}", human::plain(last.get("version").map_or("", Value::text)))

@@ -2,6 +2,7 @@
 
 use super::output::{Out, print};
 use super::{Done, Failure, check, client, filters, replay, run, test};
+use crate::config::Likeness;
 use lexopt::prelude::*;
 use std::format;
 use std::path::PathBuf;
@@ -100,8 +101,9 @@ const COMMANDS: [(&str, &str); 13] = [
 fn known(word: &str) -> Result<(&'static str, &'static str), Failure> {
     let found = COMMANDS.iter().find(|(name, _)| *name == word);
     found.copied().ok_or_else(|| {
-        let near = crate::config::likeness(word, &mut COMMANDS.iter().map(|(name, _)| *name));
-        let hint = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
+        let mut likeness = Likeness::of(word);
+        COMMANDS.iter().for_each(|(name, _)| likeness.look(name));
+        let hint = likeness.found().map_or(String::new(), |near| format!("; did you mean {near}?"));
         Failure::Usage(format!("unknown command '{word}'{hint}"))
     })
 }

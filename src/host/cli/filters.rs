@@ -3,7 +3,7 @@
 use super::args::Options;
 use super::output::Out;
 use super::{Done, Failure};
-use crate::config::likeness;
+use crate::config::Likeness;
 use crate::control::json::Writer;
 use crate::filter::Filter;
 use crate::rules;
@@ -53,7 +53,9 @@ pub(super) fn run(options: &Options) -> Done {
 
 /// That there is no filter of this name, and which may be meant.
 pub(super) fn unknown(name: &str) -> String {
-    match likeness(name, &mut rules::ALL.iter().map(|filter| filter.name)) {
+    let mut likeness = Likeness::of(name);
+    rules::ALL.iter().for_each(|filter| likeness.look(filter.name));
+    match likeness.found() {
         Some(near) => format!("no filter {name}; did you mean {near}?"),
         None => format!("no filter {name}; 'edgeban filters' lists them"),
     }

@@ -75,7 +75,7 @@ impl<R: Read> Lines<R> {
 
     /// [`Lines::advance`] where the line goes on beyond what was read.
     #[inline(never)]
-    fn fill(&mut self) -> io::Result<bool> {
+    pub(super) fn fill(&mut self) -> io::Result<bool> {
         loop {
             if self.end - self.start > self.limit {
                 self.skipping = true;

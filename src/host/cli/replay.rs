@@ -107,19 +107,30 @@ impl Log<'_> {
     /// Goes to the next line; reads its date where `dated` asks for it.
     #[inline(always)]
     fn advance(&mut self, dated: bool) -> Done {
-        match self.lines.advance() {
+        let more = self.lines.advance();
+        self.reached(more, dated)
+    }
+
+    /// [`Log::advance`] to the first line, without what is inlined there.
+    fn begin(&mut self, dated: bool) -> Done {
+        let more = self.lines.fill();
+        self.reached(more, dated)
+    }
+
+    #[inline(always)]
+    fn reached(&mut self, more: std::io::Result<bool>, dated: bool) -> Done {
+        match more {
             Ok(true) if dated => self.at = self.date().or(self.at).or(Some(i64::MIN)),
             Ok(true) => self.at = Some(0),
             Ok(false) => self.at = None,
-            Err(e) => return Err(Failure::Error(format!("{}: {e}", called(self.path)))),
+            Err(e) => return Err(self.failed(&e)),
         }
         Ok(())
     }
 
-    /// [`Log::advance`] to the first line, once.
-    #[inline(never)]
-    fn begin(&mut self, dated: bool) -> Done {
-        self.advance(dated)
+    #[cold]
+    fn failed(&self, error: &std::io::Error) -> Failure {
+        Failure::Error(format!("{}: {error}", called(self.path)))
     }
 
     #[inline(never)]
