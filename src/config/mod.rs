@@ -23,7 +23,7 @@ pub mod uci;
 mod value;
 
 pub use builtin::{CANDIDATES, Candidate, DEFAULT_TEXT, FILTER_DEFAULTS, JAILS};
-pub use problem::{Kind, Problem};
+pub use problem::{Kind, Likeness, Problem};
 pub use value::{Endpoint, Ports};
 
 use crate::addr::{Addr, Prefix};

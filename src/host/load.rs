@@ -7,6 +7,7 @@
 //! that is gone stays, disabled, as long as there is room. Port sets keep their numbers for the same reason.
 
 use super::arena::Arena;
+use super::conf::{self, LONGEST};
 use crate::addr::Prefix;
 use crate::blocklist::{LISTED_ONLY, Scope};
 use crate::config::{self, MAX_JAILS, Settings};
@@ -17,6 +18,7 @@ use crate::matcher::{Active, AppSlot, Matcher};
 use crate::rules;
 use std::boxed::Box;
 use std::format;
+use std::path::Path;
 use std::string::{String, ToString};
 use std::vec;
 use std::vec::Vec;
@@ -152,10 +154,35 @@ fn filter(jail: &config::Jail, arena: &mut Arena) -> Result<Filter<'static>, Vec
     if jail.filter_file.is_empty() {
         return rules::find(&jail.filter).copied().ok_or_else(unknown);
     }
-    let text = std::fs::read_to_string(jail.filter_file.as_str())
-        .map_err(|e| vec![format!("{}: jail {}: {}: {e}", jail.line, jail.name, jail.filter_file)])?;
+    let text = filter_text(Path::new(jail.filter_file.as_str())).map_err(|e| match e {
+        Unread::Io(e) => vec![format!("{}: jail {}: {}: {e}", jail.line, jail.name, jail.filter_file)],
+        Unread::Place(place) => vec![format!("{}:{place}", jail.filter_file)],
+    })?;
     compile_text(&text, arena)
         .map_err(|errors| errors.into_iter().map(|error| format!("{}:{error}", jail.filter_file)).collect())
+}
+
+/// Why there is no text of a filter.
+pub(super) enum Unread {
+    /// The file cannot be read.
+    Io(std::io::Error),
+    /// It is no text: `line:column: message`.
+    Place(String),
+}
+
+/// The text of a filter's file, at most [`LONGEST`] bytes.
+pub(super) fn filter_text(path: &Path) -> Result<String, Unread> {
+    let Some(bytes) = conf::contents(path).map_err(Unread::Io)? else {
+        return Err(Unread::Place(format!("1:1: longer than {LONGEST} bytes")));
+    };
+    String::from_utf8(bytes).map_err(|e| {
+        let fine = e.as_bytes().get(..e.utf8_error().valid_up_to()).unwrap_or_default();
+        let (mut line, mut column) = (1u32, 1u32);
+        for b in fine {
+            (line, column) = if *b == b'\n' { (line + 1, 1) } else { (line, column + 1) };
+        }
+        Unread::Place(format!("{line}:{column}: not UTF-8 text"))
+    })
 }
 
 /// Compiles a filter's text into memory of `arena`; otherwise every error as `line:column: message`.

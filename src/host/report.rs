@@ -11,6 +11,7 @@ use crate::config::LogLevel;
 use crate::control::reply::{self, BanView, JailView, PeerView, StatusView, TableView};
 use crate::control::{Refusal, Request};
 use crate::engine::{MANUAL, RESTORED, Refused};
+use crate::jail::Why;
 use crate::time::Instant;
 use core::sync::atomic::{AtomicU32, Ordering};
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -109,17 +110,33 @@ impl Core {
 
     fn obey(&mut self, request: Request<'_>) -> Result<Option<u64>, String> {
         let now = clock::now();
+        // A disabled jail is told from one that does not exist.
+        let off = match request {
+            Request::Ban { jail: Some(name), .. } | Request::Attempt { jail: name, .. } => {
+                self.loaded.settings.jail(name).is_some_and(|(_, jail)| !jail.enabled)
+            }
+            _ => false,
+        };
         let (engine, rules, mut live) = self.live(now);
         let refused = |why: Refused| {
             match why {
-                Refused::Allowed => "never banned: it holds an allowed, own, gateway or special address",
+                Refused::Allowed(Why::Listed) => "never banned: it is on the allow list, or holds what is",
+                Refused::Allowed(Why::Own) => "never banned: it is this host's own address, or holds one",
+                Refused::Allowed(Why::Gateway) => "never banned: it is this host's gateway, or holds one",
+                Refused::Allowed(Why::Special) => {
+                    "never banned: it is, or holds, a loopback, multicast or unspecified address"
+                }
                 Refused::Full => "the blocklist is full of manual bans",
                 Refused::NoJail => "no such jail",
                 Refused::Over => "the ban would be over before it begins",
             }
             .to_string()
         };
-        let find = |name: &str| rules.find(name).ok_or_else(|| format!("no such jail: {name}"));
+        let find = |name: &str| match rules.find(name) {
+            Some(jail) => Ok(jail),
+            None if off => Err(format!("jail {name} is not enabled")),
+            None => Err(format!("no such jail: {name}")),
+        };
         match request {
             Request::Ban { target, jail, span } => {
                 let jail = match jail {
@@ -128,8 +145,14 @@ impl Core {
                 };
                 let policy = rules.jails.get(usize::from(jail)).map(|jail| jail.policy.bantime);
                 let default = crate::jail::Policy::DEFAULT.bantime;
-                let span = span.unwrap_or(policy.unwrap_or(default));
-                engine.ban(rules, target, jail, now, now + span, &mut live).map_err(refused)?;
+                // Who says for how long means it, also where the address is banned for longer already.
+                match span {
+                    Some(span) => engine.ban_until(rules, target, jail, now, now + span, &mut live),
+                    None => {
+                        engine.ban(rules, target, jail, now, now + policy.unwrap_or(default), &mut live)
+                    }
+                }
+                .map_err(refused)?;
                 Ok(Some(1))
             }
             Request::Unban { target } => match engine.unban(target, now, &mut live) {
@@ -149,8 +172,11 @@ impl Core {
             }
             Request::Attempt { ip, jail } => {
                 let jail = find(jail)?;
+                let scope = rules.jails.get(usize::from(jail)).map(|jail| jail.scope);
+                // As the engine has it: such a failure does not count.
+                let banned = engine.blocklist().lookup(ip).is_some_and(|on| on == 0 || Some(on) == scope);
                 engine.attempt(rules, jail, ip, now, &mut live).map_err(refused)?;
-                Ok(None)
+                Ok(Some(u64::from(!banned)))
             }
             Request::Reload => self.reload().map(|()| None),
             Request::Version | Request::Status { .. } | Request::Bans => Ok(None),
@@ -251,7 +277,12 @@ impl StatusView for Core {
 
     fn jails(&self, f: &mut dyn FnMut(JailView<'_>)) {
         let rules = self.loaded.rules();
-        let mut banned = [0u64; 256];
+        let (mut banned, mut failing) = ([0u64; 256], [0u64; 256]);
+        self.engine.tracker().each(|source| {
+            if let Some(count) = failing.get_mut(usize::from(source.jail)).filter(|_| source.failures > 0) {
+                *count += 1;
+            }
+        });
         let mut cursor = Cursor::default();
         while let Some(ban) = self.engine.blocklist().list(&mut cursor) {
             if let Some(count) = banned.get_mut(usize::from(ban.jail)) {
@@ -267,6 +298,7 @@ impl StatusView for Core {
                 name: jail.name,
                 filter,
                 enabled: jail.enabled,
+                failing: failing.get(id).copied().unwrap_or(0),
                 failures: totals.failures.get(),
                 banned: banned.get(id).copied().unwrap_or(0),
                 total: totals.bans.get(),
@@ -278,6 +310,7 @@ impl StatusView for Core {
                     name: rules.name(id),
                     filter: "",
                     enabled: true,
+                    failing: 0,
                     failures: 0,
                     banned: count,
                     total: count,
