@@ -50,7 +50,7 @@ mod queue;
 mod tests;
 mod wire;
 
-pub use answer::{Answer, Answers, Malformed};
+pub use answer::{Answer, Answers, Malformed, touches_ours};
 pub use dump::{Elements, Held, Listing, list};
 pub use layout::{Layout, MAX_SCOPES, Name, Set};
 pub use objects::{Element, Filled, Query, query};
