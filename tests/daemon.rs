@@ -182,6 +182,169 @@ fn a_hundred_thousand_lines_over_tcp_are_counted() {
 }
 
 #[test]
+fn what_others_take_from_the_table_comes_back() {
+    in_namespace(|| {
+        let folder = Folder::new();
+        run("nft 'add table inet other; add set inet other s { type ipv4_addr; }'");
+        run("nft add element inet other s '{ 192.0.2.7 }'");
+        let edgeban = Edgeban::start(folder.path(), CONF, &[], &[]);
+        assert!(edgeban.ask(&["ban", "192.0.2.7"]).0);
+        let whole = || {
+            let listed =
+                std::process::Command::new("nft").args(["list", "table", "inet", "edgeban"]).output();
+            let text = listed.expect("nft").stdout;
+            let text = String::from_utf8_lossy(&text);
+            text.contains("192.0.2.7 timeout ") && text.contains("@ban4 counter")
+        };
+        until("the ban in the kernel", 20, whole);
+        for damage in [
+            "nft flush set inet edgeban ban4",
+            "nft 'delete element inet edgeban ban4 { 192.0.2.7 }'",
+            "nft flush chain inet edgeban prerouting",
+            "nft delete table inet edgeban",
+        ] {
+            run(damage);
+            let took = until(damage, 20, whole);
+            println!("{damage}: whole again {took:?} later");
+        }
+        assert!(run("nft list table inet other").contains("192.0.2.7"), "others' tables are theirs");
+    });
+}
+
+#[test]
+fn a_second_daemon_is_refused() {
+    in_namespace(|| {
+        let (folder, other) = (Folder::new(), Folder::new());
+        let edgeban = Edgeban::start(folder.path(), CONF, &[], &[]);
+        let second = |folder: &Folder| {
+            Edgeban::configure(folder.path(), &CONF.replace("5514", "5515"));
+            let conf = folder.join("edgeban.conf");
+            let socket = folder.join("edgeban.sock");
+            let mut command = std::process::Command::new(PROGRAM);
+            let mut running =
+                running::Running::start(command.arg("run").arg("-c").arg(conf).arg("-s").arg(socket));
+            assert_eq!(running.ends(), Some(1));
+            running.said()
+        };
+        // With the same control socket, and with another one but the same table.
+        assert!(second(&folder).contains("another edgeban listens there"));
+        assert!(second(&other).contains("is an edgeban that bans here already"));
+        assert!(edgeban.ask(&["ban", "192.0.2.7"]).0, "the first one is as it was");
+        // In a network of its own it is no other's business, nor is a dry run.
+        drop(Edgeban::start(other.path(), &CONF.replace("5514", "5515"), &[], &["--dry-run"]));
+        drop(Edgeban::start(other.path(), CONF, &["unshare", "-n"], &[]));
+    });
+}
+
+#[test]
+fn who_becomes_our_own_or_allowed_is_set_free() {
+    in_namespace(|| {
+        let folder = Folder::new();
+        let edgeban = Edgeban::start(folder.path(), CONF, &[], &[]);
+        for target in ["10.7.0.1", "10.7.0.0/24", "10.7.0.2", "10.9.0.1", "198.51.100.7", "2001:db8::/64"] {
+            assert!(edgeban.ask(&["ban", target]).0);
+        }
+        // At once, not when the next look at the addresses is due.
+        run("ip addr add 10.7.0.1/32 dev lo");
+        until("own addresses free", 20, || {
+            edgeban.bans() == ["10.7.0.2", "10.9.0.1", "198.51.100.7", "2001:db8::/64"]
+        });
+        assert!(!edgeban.ask(&["ban", "10.7.0.1"]).0);
+        run("ip link add dummy type veth peer name other && ip addr add 10.9.0.2/24 dev dummy");
+        run("ip link set dummy up && ip link set other up && ip route add default via 10.9.0.1");
+        until("the gateway free", 20, || edgeban.bans() == ["10.7.0.2", "198.51.100.7", "2001:db8::/64"]);
+        let table = run("nft list table inet edgeban");
+        assert!(!table.contains("10.7.0.1") && !table.contains("10.9.0.1"), "{table}");
+
+        let allow = "config edgeban 'global'\n\tlist allow '198.51.100.0/24'\n\tlist allow '2001:db8::9'";
+        Edgeban::configure(folder.path(), &CONF.replace("config edgeban 'global'", allow));
+        assert!(edgeban.ask(&["reload"]).0);
+        assert_eq!(edgeban.bans(), ["10.7.0.2"]);
+        edgeban.running.says("2 bans lifted");
+    });
+}
+
+#[test]
+fn signals_that_other_daemons_reopen_logs_at_do_no_harm() {
+    let folder = Folder::new();
+    let log = folder.join("log");
+    fs::write(&log, "").expect("a log");
+    let mut edgeban = Edgeban::start(folder.path(), &file_conf(&log), &[], &["--dry-run"]);
+    edgeban.running.signal(libc::SIGUSR1);
+    edgeban.running.signal(libc::SIGUSR2);
+    assert!(edgeban.ask(&["status"]).0);
+    edgeban.running.signal(libc::SIGTERM);
+    assert_eq!(edgeban.running.ends(), Some(0));
+}
+
+#[test]
+fn both_families_have_a_socket_on_one_port() {
+    in_namespace(|| {
+        let folder = Folder::new();
+        let mut conf = String::from("config edgeban 'global'\n\toption state_dir 'STATE'\n");
+        // Whichever comes first.
+        for (kind, listen) in
+            [("udp", "0.0.0.0:514"), ("udp", "[::]:514"), ("tcp", "[::]:514"), ("tcp", "0.0.0.0:514")]
+        {
+            conf += &format!("config source\n\toption kind '{kind}'\n\toption listen '{listen}'\n");
+        }
+        conf += "config jail 'sshd'\n";
+        let edgeban = Edgeban::start(folder.path(), &conf, &[], &[]);
+        let (_, status) = edgeban.ask(&["status"]);
+        assert!(!status.contains("down"), "{status}");
+        for to in ["127.0.0.1:514", "[::1]:514"] {
+            writeln!(TcpStream::connect(to).expect("a source"), "a line").expect("written");
+            let from = std::net::UdpSocket::bind(if to.starts_with('[') { "[::]:0" } else { "0.0.0.0:0" });
+            from.expect("a socket").send_to(b"a line", to).expect("sent");
+        }
+        until("all lines", 20, || edgeban.counter("engine", "lines") == 4);
+    });
+}
+
+#[test]
+fn a_file_named_twice_is_for_both_filters() {
+    let folder = Folder::new();
+    let log = folder.join("log");
+    fs::write(&log, "").expect("a log");
+    let source = |filter: &str| {
+        let path = log.display();
+        format!("config source\n\toption kind 'file'\n\toption path '{path}'\n\tlist filter '{filter}'\n")
+    };
+    let mut conf =
+        String::from("config edgeban 'global'\n\toption state_dir 'STATE'\n\toption maxretry '1'\n");
+    conf += &[source("sshd"), source("dropbear")].concat();
+    conf += "config jail 'sshd'\nconfig jail 'dropbear'\n";
+    let edgeban = Edgeban::start(folder.path(), &conf, &[], &["--dry-run"]);
+    let mut file = File::options().append(true).open(&log).expect("the log");
+    writeln!(file, "Nov 22 20:00:00 h sshd[1]: Failed password for root from 203.0.113.1 port 22 ssh2")
+        .and_then(|()| {
+            let text = "Bad password attempt for 'root' from 203.0.113.2:4000";
+            writeln!(file, "Nov 22 20:00:00 h dropbear[1]: {text}")
+        })
+        .expect("written");
+    until("both bans", 20, || edgeban.bans() == ["203.0.113.1", "203.0.113.2"]);
+}
+
+#[test]
+fn a_dry_run_does_not_move_the_place_where_the_next_run_begins() {
+    let folder = Folder::new();
+    let log = folder.join("log");
+    fs::write(&log, "").expect("a log");
+    let none = file_conf(&log).replace("option state_dir", "option firewall 'none'\n\toption state_dir");
+    let stop = |mut edgeban: Edgeban| {
+        edgeban.running.signal(libc::SIGTERM);
+        assert_eq!(edgeban.running.ends(), Some(0));
+    };
+    stop(Edgeban::start(folder.path(), &none, &[], &[]));
+    let saved = fs::read(folder.join("state/offsets")).expect("a state");
+    fs::write(&log, "a line\n").expect("written");
+    stop(Edgeban::start(folder.path(), &none, &[], &["--dry-run"]));
+    assert_eq!(fs::read(folder.join("state/offsets")).expect("a state"), saved);
+    let edgeban = Edgeban::start(folder.path(), &none, &[], &[]);
+    until("the line", 20, || edgeban.counter("engine", "lines") == 1);
+}
+
+#[test]
 fn bans_outlive_a_restart() {
     in_namespace(|| {
         let folder = Folder::new();

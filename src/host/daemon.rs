@@ -31,14 +31,23 @@ use std::vec::Vec;
 const CONTROL: u8 = 1;
 /// [`Token::owner`] of the netlink socket that hears of ruleset changes.
 const NETLINK: u8 = 2;
+/// [`Token::owner`] of the netlink socket that hears of addresses and routes.
+const MOVES: u8 = 4;
 /// [`Token::owner`] of the signals.
 const SIGNALS: u8 = 3;
 /// Expired bans a turn.
 const EXPIRIES: usize = 512;
 /// Streams whose last failure is remembered for "last message repeated".
 const STREAMS: usize = 64;
-/// How often this host's own addresses are looked at.
+/// How often this host's own addresses are looked at, whatever the kernel says.
 const OWN: Duration = Duration::from_secs(30);
+/// The shortest time between two looks: a router may learn routes all the time.
+const OWN_AGAIN: Duration = Duration::from_secs(1);
+/// The pause between two makings of a table that somebody keeps changing: it grows from the first to the second,
+/// within which it is to be whole again, and begins anew after [`CALM`].
+const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(800)];
+/// See [`PAUSES`].
+const CALM: Duration = Duration::from_secs(10);
 /// The longest pause between two tries to rebuild the firewall's table; the first is at once.
 const SLOWEST: Duration = Duration::from_secs(60);
 
@@ -70,6 +79,8 @@ pub(super) struct Core {
     plan: (Option<PathBuf>, Option<PathBuf>),
     own: Vec<(Prefix, Why)>,
     own_next: Instant,
+    own_looked: Instant,
+    moves: Option<own::Moves>,
     specs: Vec<(Spec, u32)>,
     /// Jails that each source is for, by its number.
     masks: Vec<u32>,
@@ -98,6 +109,8 @@ impl Daemon {
         let now = clock::now();
         info!("edgeban {}, {}", env!("CARGO_PKG_VERSION"), check::called(path.as_deref()));
 
+        // Before the first look, so that nothing falls between the two.
+        let moves = own::Moves::watch(&poller, Token::new(MOVES, 0, 0));
         let own = own::addresses();
         let loaded = Loaded::new(loaded.settings, &own, None)
             .map_err(|errors| check::placed(path.as_deref(), &errors))?;
@@ -107,10 +120,12 @@ impl Daemon {
             return Err("the kernel gives no random numbers".to_string());
         };
         let engine = memory::engine(settings, ring(settings), STREAMS, [a, b, c]);
+        // Before anything is touched: it may be another edgeban's.
+        let server = serve(control, settings, dry_run)?;
         let firewall = firewall(settings, dry_run, now)?;
-        let state = state_file(settings);
+        // A dry run would move the places from which the real one goes on.
+        let state = if dry_run { None } else { state_file(settings) };
         super::source::set_longest(settings.global.max_line as usize);
-        let server = serve(control, settings);
         let mut core = Core {
             engine,
             loaded,
@@ -123,6 +138,8 @@ impl Daemon {
             plan: (named, path),
             own,
             own_next: now + OWN,
+            own_looked: now,
+            moves,
             specs: Vec::new(),
             masks: Vec::new(),
             stop: false,
@@ -141,6 +158,10 @@ impl Daemon {
     /// # Errors
     /// The event loop failed.
     pub(super) fn run(&mut self) -> Result<(), String> {
+        // Files are looked at now: what is written to them once it is said that all is ready is not the past.
+        let now = clock::now();
+        self.core.serve(None, now);
+        self.core.settle(now);
         memory::trim();
         super::report::ready();
         while !self.core.stop {
@@ -170,6 +191,7 @@ impl Daemon {
                     }
                 }
                 NETLINK => core.hear(),
+                MOVES => core.moved(),
                 _ => {
                     while let Some(signal) = signals.read()? {
                         match signal {
@@ -240,26 +262,38 @@ impl Core {
         }
         self.heal(now);
         if now >= self.own_next {
-            self.own_next = now + OWN;
-            memory::trim();
-            let own = own::addresses();
-            if own != self.own {
-                info!("this host's addresses changed");
-                self.own = own;
-                let settings = self.loaded.settings.clone();
-                match Loaded::new(settings, &self.own, Some(&self.loaded)) {
-                    Ok(loaded) => self.loaded = loaded,
-                    // Only a filter's file can have become wrong since it was read.
-                    Err(errors) => errors.iter().for_each(|e| error!("own addresses not renewed: {e}")),
-                }
-            }
+            self.renew_own(now);
+        }
+    }
+
+    /// Looks at this host's own addresses and gateways.
+    fn renew_own(&mut self, now: Instant) {
+        self.own_next = now + OWN;
+        self.own_looked = now;
+        memory::trim();
+        let own = own::addresses();
+        if own == self.own {
+            return;
+        }
+        info!("this host's addresses changed");
+        self.own = own;
+        self.loaded.renew_own(&self.own);
+        self.pardon(now);
+    }
+
+    /// Lifts the bans of those who are never banned by the rules that hold now.
+    fn pardon(&mut self, now: Instant) {
+        let (engine, rules, mut live) = self.live(now);
+        let lifted = engine.pardon(rules, &mut live);
+        if lifted > 0 {
+            info!("{lifted} bans lifted: they held an address that is never banned now");
         }
     }
 
     /// Rebuilds a firewall table that is not what it should be, if it is time to.
     fn heal(&mut self, now: Instant) {
         let Self { engine, loaded, firewall, .. } = self;
-        let Firewalling::On { sink, retry: (next, pause), error } = firewall else { return };
+        let Firewalling::On { sink, retry: (next, pause), error, .. } = firewall else { return };
         if !sink.is_stale() || now < *next {
             return;
         }
@@ -272,8 +306,9 @@ impl Core {
             Ok(()) => {
                 info!("nftables: table inet edgeban made, {} bans", list.len());
                 *error = None;
-                *pause = Duration::ZERO;
-                *next = now;
+                let calm = now.since(*next) >= CALM;
+                *pause = if calm { PAUSES[0] } else { pause.times(2).max(PAUSES[0]).min(PAUSES[1]) };
+                *next = now + *pause;
             }
             Err(e) => {
                 *pause = Duration::from_secs((pause.secs() * 2).clamp(1, SLOWEST.secs()));
@@ -291,6 +326,13 @@ impl Core {
             Ok(true) => {}
             Ok(false) => warn!("nftables: somebody changed or flushed table inet edgeban"),
             Err(e) => *error = Some(e),
+        }
+    }
+
+    /// The kernel says that an address or a route changed: looked at in this turn, but once a second at most.
+    fn moved(&mut self) {
+        if self.moves.as_ref().is_some_and(own::Moves::read) {
+            self.own_next = self.own_next.min(self.own_looked + OWN_AGAIN);
         }
     }
 
@@ -313,16 +355,17 @@ impl Core {
             .filter(|source| source.enabled)
             .map(|source| (spec(source), mask(source, &loaded.settings, loaded.rules())))
             .collect();
-        let wanted: Vec<Spec> = specs.iter().map(|(spec, _)| spec.clone()).collect();
+        let mut wanted: Vec<Spec> = specs.iter().map(|(spec, _)| spec.clone()).collect();
+        // A socket for all of IPv6 makes do without IPv4 where that has one already.
+        wanted.sort_by_key(Spec::is_v6);
         sources.apply(poller, &wanted, now, |e| warn!("{e}; tried again every 10 s"));
         masks.clear();
         sources.each(|id, spec, _, _| {
             let at = usize::from(id.0);
             masks.resize(masks.len().max(at + 1), u32::MAX);
-            if let (Some(slot), Some((_, mask))) =
-                (masks.get_mut(at), specs.iter().find(|(s, _)| s == spec))
-            {
-                *slot = *mask;
+            if let Some(slot) = masks.get_mut(at) {
+                // Named twice, it is for the filters of both.
+                *slot = specs.iter().filter(|(s, _)| s == spec).fold(0, |all, (_, mask)| all | mask);
             }
         });
     }
@@ -382,6 +425,7 @@ impl Core {
         self.loaded = loaded;
         self.plan.1 = path;
         let now = clock::now();
+        self.pardon(now);
         self.apply_sources(now);
         if scopes_changed && let Firewalling::On { sink, retry, .. } = &mut self.firewall {
             sink.invalidate();

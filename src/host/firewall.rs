@@ -1,6 +1,7 @@
 //! The firewall as the daemon has it, and what tells it and the log of every ban.
 
 use super::nft::{NftError, NftSink};
+use super::sole::{Sole, Taken};
 use crate::action::nftables::Op;
 use crate::blocklist::{Change, LISTED_ONLY, Reason};
 use crate::config::{Firewall, Settings};
@@ -27,6 +28,8 @@ pub(super) enum Firewalling {
         retry: (Instant, Duration),
         /// What went wrong last.
         error: Option<NftError>,
+        /// That no other edgeban does the same.
+        _sole: Option<Sole>,
     },
     /// Only the blocklist in memory knows.
     Off(String),
@@ -35,7 +38,7 @@ pub(super) enum Firewalling {
 /// Opens the firewall that the settings ask for.
 ///
 /// # Errors
-/// They insist on nftables, and it is not to be had.
+/// They insist on nftables, and it is not to be had; or another edgeban has the table.
 pub(super) fn firewall(settings: &Settings, dry_run: bool, now: Instant) -> Result<Firewalling, String> {
     if dry_run {
         info!("dry run: bans are decided and listed, nothing is dropped");
@@ -50,11 +53,24 @@ pub(super) fn firewall(settings: &Settings, dry_run: bool, now: Instant) -> Resu
             sink: std::boxed::Box::new(sink),
             retry: (now, Duration::ZERO),
             error: None,
+            _sole: sole()?,
         }),
         Err(e) if settings.global.firewall == Firewall::Nftables => Err(format!("nftables: {e}")),
         Err(e) => {
             warn!("nftables: {e}; bans are kept in memory only, NO PACKET IS DROPPED");
             Ok(Firewalling::Off(e.to_string()))
+        }
+    }
+}
+
+/// The right to make the table, unless another edgeban has it.
+fn sole() -> Result<Option<Sole>, String> {
+    match Sole::take() {
+        Ok(sole) => Ok(Some(sole)),
+        Err(Taken::By(pid)) => Err(format!("process {pid} is an edgeban that bans here already")),
+        Err(Taken::Doubtful(e)) => {
+            warn!("cannot tell whether another edgeban bans here: {e}");
+            Ok(None)
         }
     }
 }

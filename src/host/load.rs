@@ -32,6 +32,8 @@ pub struct Loaded {
     pub settings: Box<Settings>,
     /// The port sets: scope n is the n-th, from 1.
     pub scopes: Vec<Vec<u16>>,
+    /// Of the list of whom nobody bans, which changes with this host's addresses.
+    allowed: Arena,
     _arena: Arena,
 }
 
@@ -105,12 +107,21 @@ impl Loaded {
         }
         match matcher {
             Some(matcher) if errors.is_empty() => {
-                let allow = allow(&settings.global.allow, own, &mut arena);
+                let mut allowed = Arena::default();
+                let allow = allow(&settings.global.allow, own, &mut allowed);
                 let rules = Rules { matcher, jails: arena.keep_slice(jails), allow };
-                Ok(Self { rules, settings, scopes, _arena: arena })
+                Ok(Self { rules, settings, scopes, allowed, _arena: arena })
             }
             _ => Err(errors),
         }
+    }
+
+    /// This host has other addresses and gateways now.
+    pub fn renew_own(&mut self, own: &[(Prefix, Why)]) {
+        let mut allowed = Arena::default();
+        self.rules.allow = allow(&self.settings.global.allow, own, &mut allowed);
+        // The old list is gone from the rules; now its memory goes.
+        self.allowed = allowed;
     }
 }
 

@@ -19,6 +19,7 @@ mod report;
 pub mod poll;
 pub mod server;
 mod setup;
+mod sole;
 pub mod source;
 pub mod sys;
 mod takeover;

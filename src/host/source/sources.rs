@@ -12,10 +12,10 @@ use crate::host::sys::Errno;
 use crate::host::sys::spawn::Child;
 use crate::time::{Duration, Instant};
 use std::boxed::Box;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::vec;
 use std::vec::Vec;
+use std::{fs, io};
 
 /// When a source that could not be opened is tried again.
 const RETRY: Duration = Duration::from_secs(10);
@@ -61,6 +61,8 @@ pub struct Sources {
     state: Option<PathBuf>,
     written: Vec<u8>,
     next_save: Instant,
+    /// Why the state file could not be written, as it was said.
+    unsaved: Option<Error>,
 }
 
 impl Sources {
@@ -77,6 +79,7 @@ impl Sources {
             state: state.map(Into::into),
             written: Vec::new(),
             next_save: Instant::ZERO,
+            unsaved: None,
         }
     }
 
@@ -156,6 +159,19 @@ impl Sources {
                     slot.kind = open(poller, token(index), &slot.spec, &[])
                         .unwrap_or_else(|error| Kind::Down { error, retry: now + RETRY });
                 }
+                Kind::Unix(s) if s.next_check <= now => {
+                    s.next_check = now + RETRY;
+                    // Removed, or replaced by another daemon: who logs does not find ours any more.
+                    if !s.stands() {
+                        slot.tally.errors.bump();
+                        slot.kind = open(poller, token(index), &slot.spec, &[])
+                            .inspect(|_| log::warn!("{}: was removed, made anew", s.path().display()))
+                            .unwrap_or_else(|error| {
+                                log::warn!("{error}; tried again every 10 s");
+                                Kind::Down { error, retry: now + RETRY }
+                            });
+                    }
+                }
                 Kind::Udp(_) | Kind::Unix(_) | Kind::Down { .. } => {}
             }
         }
@@ -175,7 +191,8 @@ impl Sources {
                 Kind::Logread(s) => (false, s.deadline()),
                 Kind::Stdin(s) => (s.pending(), Instant::NEVER),
                 Kind::Down { retry, .. } => (false, *retry),
-                Kind::Udp(_) | Kind::Unix(_) => (false, Instant::NEVER),
+                Kind::Unix(s) => (false, s.next_check),
+                Kind::Udp(_) => (false, Instant::NEVER),
             };
             first = first.min(if pending { now } else { deadline });
         }
@@ -239,10 +256,22 @@ impl Sources {
         if text == self.written {
             return;
         }
+        // On the disk before it takes the old one's name, or a power cut could leave an empty file.
+        let write = |new: &Path| {
+            let mut file = fs::File::create(new)?;
+            io::Write::write_all(&mut file, &text)?;
+            file.sync_data()
+        };
         let new = path.with_extension("new");
-        match fs::write(&new, &text).and_then(|()| fs::rename(&new, path)) {
-            Ok(()) => self.written = text,
-            Err(e) => log::warn!("{}", Error::Path(path.clone(), Errno::from(e))),
+        match write(&new).and_then(|()| fs::rename(&new, path)) {
+            Ok(()) => (self.written, self.unsaved) = (text, None),
+            Err(e) => {
+                let error = Error::Path(path.clone(), Errno::from(e));
+                if self.unsaved.as_ref() != Some(&error) {
+                    log::warn!("{error}; how far files were read is not saved");
+                    self.unsaved = Some(error);
+                }
+            }
         }
     }
 

@@ -24,7 +24,16 @@ pub(super) struct Udp {
 impl Udp {
     pub(super) fn open(poller: &Poller, token: Token, listen: SocketAddr) -> Result<Self, Error> {
         let open = || -> Result<UdpSocket, Errno> {
-            let socket = UdpSocket::bind(listen)?;
+            let socket = match (UdpSocket::bind(listen), listen) {
+                (Err(e), SocketAddr::V6(six))
+                    if e.raw_os_error() == Some(libc::EADDRINUSE) && six.ip().is_unspecified() =>
+                {
+                    let socket = net::v6_only(&six, libc::SOCK_DGRAM)?;
+                    log::info!("{listen}: IPv6 only, since IPv4 has another socket on this port");
+                    socket.into()
+                }
+                (bound, _) => bound?,
+            };
             net::receive_buffer(&socket, RECEIVE_BUFFER);
             net::count_drops(&socket);
             poller.add(&socket, token, Interest::Read)?;
