@@ -1,6 +1,7 @@
 //! All sources of the daemon, and what they share.
 
 use super::file::{FileSource, Saved};
+use super::glob::{self, Glob};
 use super::logread::{self, Logread};
 use super::stdin::Stdin;
 use super::tcp::Tcp;
@@ -39,6 +40,7 @@ enum Kind {
     Tcp(Tcp),
     Unix(Unix),
     File(Box<FileSource>),
+    Glob(Box<Glob>),
     Logread(Box<Logread>),
     Stdin(Stdin),
     Down { error: Error, retry: Instant },
@@ -131,6 +133,7 @@ impl Sources {
             Kind::Tcp(s) => s.ready(token.part, cx),
             Kind::Unix(s) => s.ready(cx),
             Kind::File(s) => s.ready(cx),
+            Kind::Glob(s) => s.ready(token.part, cx),
             Kind::Logread(s) => s.ready(cx),
             Kind::Stdin(s) => s.ready(cx),
             Kind::Down { .. } => {}
@@ -153,6 +156,7 @@ impl Sources {
             match &mut slot.kind {
                 Kind::Tcp(s) => s.turn(cx),
                 Kind::File(s) => s.turn(cx),
+                Kind::Glob(s) => s.turn(cx),
                 Kind::Logread(s) => s.turn(cx),
                 Kind::Stdin(s) => s.turn(cx),
                 Kind::Down { retry, .. } if *retry <= now => {
@@ -188,6 +192,7 @@ impl Sources {
             let (pending, deadline) = match &slot.kind {
                 Kind::Tcp(s) => (false, s.deadline()),
                 Kind::File(s) => (s.pending(), s.deadline()),
+                Kind::Glob(s) => (s.pending(), s.deadline()),
                 Kind::Logread(s) => (false, s.deadline()),
                 Kind::Stdin(s) => (s.pending(), Instant::NEVER),
                 Kind::Down { retry, .. } => (false, *retry),
@@ -230,6 +235,9 @@ impl Sources {
                 Kind::Udp(_) | Kind::Unix(_) => State::Up(1),
                 Kind::Tcp(s) => State::Up(s.open_connections()),
                 Kind::File(s) => waiting(s.error(), s.open_files()),
+                // Some files of many that cannot be read are said when they are found.
+                Kind::Glob(s) if s.open_files() > 0 => State::Up(s.open_files()),
+                Kind::Glob(s) => waiting(s.error(), 0),
                 Kind::Logread(s) => waiting(s.error(), 1),
                 Kind::Stdin(s) if s.ended() => State::Ended,
                 Kind::Stdin(_) => State::Up(1),
@@ -249,8 +257,10 @@ impl Sources {
         let Some(path) = &self.state else { return };
         let mut text = Vec::new();
         for slot in self.slots.iter().flatten() {
-            if let Kind::File(s) = &slot.kind {
-                s.save().iter().for_each(|saved| saved.write(s.path(), &mut text));
+            match &slot.kind {
+                Kind::File(s) => s.save().iter().for_each(|saved| saved.write(s.path(), &mut text)),
+                Kind::Glob(s) => s.save(&mut |path, saved| saved.write(path, &mut text)),
+                _ => {}
             }
         }
         if text == self.written {
@@ -316,6 +326,9 @@ fn open(poller: &Poller, token: Token, spec: &Spec, saved: &[(PathBuf, Saved)]) 
             Kind::Tcp(Tcp::open(poller, token, *listen, *connections, *framing)?)
         }
         Spec::Unix { path } => Kind::Unix(Unix::open(poller, token, path)?),
+        Spec::File { path } if glob::is_pattern(path) => {
+            Kind::Glob(Box::new(Glob::new(poller, token, path, saved)))
+        }
         Spec::File { path } => {
             let own = |(p, s): &(PathBuf, Saved)| (*p == FileSource::absolute(path)).then_some(*s);
             let saved = saved.iter().filter_map(own).collect();

@@ -323,6 +323,30 @@ fn the_unix_socket_is_for_everyone_replaces_a_stale_one_and_goes_with_us() {
 }
 
 #[test]
+fn a_unix_socket_that_was_removed_comes_back_and_another_daemons_is_left_alone() {
+    let dir = Dir::new();
+    let path = dir.at("log");
+    let mut rig = Rig::new(None, &[Spec::Unix { path: path.clone() }]);
+    rig.turn();
+    fs::remove_file(&path).unwrap();
+    rig.ahead = crate::time::Duration::from_secs(11);
+    rig.until("a socket", |_| path.exists());
+    let client = UnixDatagram::unbound().unwrap();
+    client.send_to(b"hello", &path).unwrap();
+    rig.until("the line", |rig| rig.got.len() == 1);
+
+    fs::remove_file(&path).unwrap();
+    let other = UnixDatagram::bind(&path).unwrap();
+    rig.ahead = crate::time::Duration::from_secs(22);
+    rig.until("a complaint", |rig| rig.state(0) == State::Waiting(Error::Busy(path.clone())));
+    client.send_to(b"for another", &path).unwrap();
+    other.recv(&mut [0; 32]).unwrap();
+    drop(other);
+    rig.ahead = crate::time::Duration::from_secs(33);
+    rig.until("its path is free", |rig| rig.state(0) == State::Up(1));
+}
+
+#[test]
 fn the_unix_socket_replaces_nothing_else() {
     let dir = Dir::new();
     let path = dir.at("log");
