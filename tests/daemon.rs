@@ -216,19 +216,19 @@ fn a_second_daemon_is_refused() {
     in_namespace(|| {
         let (folder, other) = (Folder::new(), Folder::new());
         let edgeban = Edgeban::start(folder.path(), CONF, &[], &[]);
-        let second = |folder: &Folder| {
+        let refused = |folder: &Folder, why: &str| {
             Edgeban::configure(folder.path(), &CONF.replace("5514", "5515"));
             let conf = folder.join("edgeban.conf");
             let socket = folder.join("edgeban.sock");
             let mut command = std::process::Command::new(PROGRAM);
             let mut running =
                 running::Running::start(command.arg("run").arg("-c").arg(conf).arg("-s").arg(socket));
+            running.says(why);
             assert_eq!(running.ends(), Some(1));
-            running.said()
         };
         // With the same control socket, and with another one but the same table.
-        assert!(second(&folder).contains("another edgeban listens there"));
-        assert!(second(&other).contains("is an edgeban that bans here already"));
+        refused(&folder, "another edgeban listens there");
+        refused(&other, "is an edgeban that bans here already");
         assert!(edgeban.ask(&["ban", "192.0.2.7"]).0, "the first one is as it was");
         // In a network of its own it is no other's business, nor is a dry run.
         drop(Edgeban::start(other.path(), &CONF.replace("5514", "5515"), &[], &["--dry-run"]));

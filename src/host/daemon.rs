@@ -13,6 +13,7 @@ use super::setup::{mask, ring, serve, spec, state_file};
 use super::source::{Sources, Spec};
 use super::sys::signal::{Signal, SignalFd};
 use super::{clock, memory, own, takeover};
+use crate::action::nftables::PortRange;
 use crate::addr::Prefix;
 use crate::blocklist::{Cursor, LISTED_ONLY};
 use crate::config;
@@ -297,7 +298,7 @@ impl Core {
         if !sink.is_stale() || now < *next {
             return;
         }
-        let scopes: Vec<(u8, &[u16])> =
+        let scopes: Vec<(u8, &[PortRange])> =
             loaded.scopes.iter().enumerate().map(|(i, ports)| (i as u8 + 1, ports.as_slice())).collect();
         let mut cursor = Cursor::default();
         let list = engine.blocklist();

@@ -7,6 +7,7 @@
 //! that is gone stays, disabled, as long as there is room. Port sets keep their numbers for the same reason.
 
 use super::arena::Arena;
+use crate::action::nftables::PortRange;
 use crate::addr::Prefix;
 use crate::blocklist::{LISTED_ONLY, Scope};
 use crate::config::{self, MAX_JAILS, Settings};
@@ -31,7 +32,7 @@ pub struct Loaded {
     /// The settings it came from.
     pub settings: Box<Settings>,
     /// The port sets: scope n is the n-th, from 1.
-    pub scopes: Vec<Vec<u16>>,
+    pub scopes: Vec<Vec<PortRange>>,
     /// Of the list of whom nobody bans, which changes with this host's addresses.
     allowed: Arena,
     _arena: Arena,
@@ -207,7 +208,7 @@ fn policy(from: &config::Policy) -> Policy {
 }
 
 /// The number of a jail's set of ports, new if it must be; 0 for every port. `None` where 62 are in use.
-fn scope(jail: &config::Jail, scopes: &mut Vec<Vec<u16>>) -> Option<Scope> {
+fn scope(jail: &config::Jail, scopes: &mut Vec<Vec<PortRange>>) -> Option<Scope> {
     let ports = &jail.ports;
     if !jail.policy.actions.has(config::Actions::NFTABLES) {
         return Some(LISTED_ONLY);
@@ -215,9 +216,16 @@ fn scope(jail: &config::Jail, scopes: &mut Vec<Vec<u16>>) -> Option<Scope> {
     if ports.is_empty() {
         return Some(0);
     }
-    let mut all: Vec<u16> = ports.iter().flat_map(|p| p.first..=p.last).collect();
-    all.sort_unstable();
-    all.dedup();
+    let mut sorted: Vec<PortRange> = ports.iter().map(|p| (p.first, p.last)).collect();
+    sorted.sort_unstable();
+    let mut all: Vec<PortRange> = Vec::new();
+    for (first, last) in sorted {
+        match all.last_mut() {
+            // They overlap or touch.
+            Some(before) if first <= before.1.saturating_add(1) => before.1 = before.1.max(last),
+            _ => all.push((first, last)),
+        }
+    }
     let at = scopes.iter().position(|known| *known == all).unwrap_or_else(|| {
         scopes.push(all);
         scopes.len() - 1

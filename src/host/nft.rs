@@ -14,10 +14,10 @@
 //! # let (now, bans) = (Instant::ZERO, Vec::<Ban>::new());
 //! let (mut buffer, mut ops) = (vec![0; 65536], vec![Op::EMPTY; 512]);
 //! let mut sink = NftSink::open(&mut buffer, &mut ops)?;
-//! sink.install(&[(1, &[22])], bans.iter().copied(), now)?;
+//! sink.install(&[(1, &[(22, 22)])], bans.iter().copied(), now)?;
 //! // epoll says that sink.fd() is readable
 //! if !sink.read_events()? {
-//!     sink.install(&[(1, &[22])], bans.iter().copied(), now)?;
+//!     sink.install(&[(1, &[(22, 22)])], bans.iter().copied(), now)?;
 //! }
 //! # Ok::<(), NftError>(())
 //! ```
@@ -27,7 +27,7 @@
 use super::netlink::{Read, Socket};
 use crate::action::nftables::{
     Answer, Answers, Batch, CHAIN, Finished, Full, Held, Layout, Listing, Malformed, Mode, Name, Op,
-    Progress, Query, Queue, Set, TABLE, list, query, touches_ours,
+    PortRange, Progress, Query, Queue, Set, TABLE, list, query, ranges, touches_ours,
 };
 use crate::blocklist::{Ban, Change, Scope};
 use crate::time::Instant;
@@ -195,7 +195,7 @@ impl<'m> NftSink<'m> {
     /// Any; the sink is then stale.
     pub fn install(
         &mut self,
-        scopes: &[(Scope, &[u16])],
+        scopes: &[(Scope, &[PortRange])],
         bans: impl Iterator<Item = Ban>,
         now: Instant,
     ) -> Result<(), NftError> {
@@ -349,7 +349,7 @@ impl<'m> NftSink<'m> {
     ///
     /// # Errors
     /// Any; what was told until then stands.
-    pub fn standing(&mut self, mut each: impl FnMut(Set, &[u16], &Held<'_>)) -> Result<(), NftError> {
+    pub fn standing(&mut self, mut each: impl FnMut(Set, &[PortRange], &Held<'_>)) -> Result<(), NftError> {
         let mut sets = Vec::new();
         self.list(Listing::Sets, &mut |answer| {
             if let Answer::Set { name, .. } = answer {
@@ -360,9 +360,9 @@ impl<'m> NftSink<'m> {
         for set in sets {
             let mut ports = Vec::new();
             if set.scope() != 0 {
-                self.elements(&Name::ports(set.scope()), &mut |held| ports.extend(held.port()))?;
-                ports.sort_unstable();
-                ports.dedup();
+                let mut bounds = Vec::new();
+                self.elements(&Name::ports(set.scope()), &mut |held| bounds.extend(held.port()))?;
+                ranges(&mut bounds, |range| ports.push(range));
             }
             self.elements(&set.name(), &mut |held| each(set, &ports, held))?;
         }
