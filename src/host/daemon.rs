@@ -5,7 +5,7 @@
 //! blocklist, at once and then ever more seldom; a reload builds everything new before anything old goes.
 
 use super::cli::check;
-use super::firewall::{Firewalling, Live, firewall};
+use super::firewall::{Firewalling, Live, Telling, firewall};
 use super::load::Loaded;
 use super::poll::{Interest, Poller, Token};
 use super::server::Server;
@@ -72,6 +72,7 @@ pub(super) struct Core {
     pub loaded: Loaded,
     pub sources: Sources,
     pub firewall: Firewalling,
+    telling: Telling,
     pub started: Instant,
     /// Listings under way: the number that a client's cursor has, and where it stands.
     pub listings: Vec<(u64, Cursor)>,
@@ -132,6 +133,7 @@ impl Daemon {
             loaded,
             sources: Sources::new(state.as_deref()),
             firewall,
+            telling: Telling::new(now),
             started: now,
             listings: Vec::new(),
             listed: 0,
@@ -222,14 +224,15 @@ impl Core {
         now: Instant,
     ) -> (&'c mut Engine<'static>, &'c Rules<'c>, Live<'c>) {
         let rules = self.loaded.rules();
-        (&mut self.engine, rules, Live { rules, firewall: &mut self.firewall, now, sentence: None })
+        let Self { engine, firewall, telling, .. } = self;
+        (engine, rules, Live { rules, firewall, now, sentence: None, telling })
     }
 
     /// Lets the sources read: one that is ready, or with `None` what else is due.
     fn serve(&mut self, token: Option<Token>, now: Instant) {
-        let Self { engine, loaded, sources, firewall, poller, masks, .. } = self;
+        let Self { engine, loaded, sources, firewall, poller, masks, telling, .. } = self;
         let rules = loaded.rules();
-        let mut live = Live { rules, firewall, now, sentence: None };
+        let mut live = Live { rules, firewall, now, sentence: None, telling };
         let zone = clock::Local::new();
         let east = |civil: &_| zone.east(civil);
         let calendar = Calendar::new(clock::wall(), &east);
@@ -256,6 +259,7 @@ impl Core {
     pub(super) fn settle(&mut self, now: Instant) {
         let (engine, _, mut live) = self.live(now);
         engine.expire(now, EXPIRIES, &mut live);
+        self.telling.sum_up(now);
         if let Firewalling::On { sink, error, .. } = &mut self.firewall
             && let Err(e) = sink.flush(now)
         {
@@ -373,7 +377,7 @@ impl Core {
 
     fn timeout(&self, server: Option<&Server>) -> Option<u32> {
         let now = clock::now();
-        let mut first = self.own_next;
+        let mut first = self.own_next.min(self.telling.deadline());
         if let Some(expiry) = self.engine.next_expiry() {
             first = first.min(expiry);
         }

@@ -165,19 +165,17 @@ fn udp_over_ipv6() {
 }
 
 #[test]
-#[cfg_attr(target_endian = "big", ignore = "qemu-user does not hand on SO_RXQ_OVFL")]
+#[cfg_attr(target_endian = "big", ignore = "qemu-user does not hand on SO_RXQ_OVFL and SO_MEMINFO")]
 fn udp_counts_what_the_kernel_drops() {
     let mut rig = Rig::new(None, &[udp(ANY4)]);
     let to = rig.sources.local(SourceId(0)).unwrap();
     let client = UdpSocket::bind(ANY4).unwrap();
     let mut sent = 0;
-    // More than any receive buffer holds, while nobody reads. The count comes with the datagram after the loss.
+    // More than any receive buffer holds, while nobody reads. No datagram comes behind the last that is lost.
     for _ in 0..4_000 {
         sent += u64::from(client.send_to(&[b'x'; 4_000], to).is_ok());
     }
     rig.rest();
-    sent += u64::from(client.send_to(b"end", to).is_ok());
-    rig.until("the end", |rig| rig.got.last().is_some_and(|g| g.line == "end"));
     let tally = rig.tally(0);
     assert!(tally.dropped.get() > 0);
     assert_eq!(tally.lines.get() + tally.dropped.get(), sent);

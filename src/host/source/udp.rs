@@ -1,7 +1,7 @@
 //! Syslog over UDP: a message a datagram (RFC 5426).
 
 use super::lines::Lines;
-use super::{Cx, Error, LineMeta, StreamKey};
+use super::{Cx, Error, LineMeta, SourceTally, StreamKey};
 use crate::host::poll::{Interest, Poller, Token};
 use crate::host::sys::{Errno, net};
 use core::net::SocketAddr;
@@ -55,17 +55,21 @@ impl Udp {
 
 /// Reads up to a turn's datagrams of any datagram socket.
 pub(super) fn receive(socket: &impl AsFd, lines: &mut Lines, dropped: &mut u32, cx: &mut Cx<'_>) {
+    let mut lost = |total: Option<u32>, tally: &mut SourceTally| {
+        if let Some(total) = total {
+            tally.dropped.add(u64::from(total.wrapping_sub(*dropped)));
+            *dropped = total;
+        }
+    };
     for _ in 0..BUDGET {
         let got = match net::receive(socket, cx.buf) {
             Ok(got) => got,
-            Err(Errno::AGAIN) => return,
+            // What was lost behind the last datagram that had room is not told by any datagram.
+            Err(Errno::AGAIN) => return lost(net::drops(socket), cx.tally),
             // An ICMP error that some datagram of ours met is no reason to stop, nor to spin.
             Err(_) => return cx.tally.errors.bump(),
         };
-        if let Some(total) = got.dropped {
-            cx.tally.dropped.add(u64::from(total.wrapping_sub(*dropped)));
-            *dropped = total;
-        }
+        lost(got.dropped, cx.tally);
         cx.tally.bytes.add(got.len as u64);
         if got.truncated {
             cx.tally.overlong.bump();

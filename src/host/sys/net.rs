@@ -13,6 +13,13 @@ const SO_RXQ_OVFL: c_int = 40;
 #[cfg(any(target_arch = "sparc", target_arch = "sparc64"))]
 const SO_RXQ_OVFL: c_int = 0x24;
 
+/// `SO_MEMINFO`, and its word `SK_MEMINFO_DROPS` (linux/include/uapi/linux/sock_diag.h).
+#[cfg(not(any(target_arch = "sparc", target_arch = "sparc64")))]
+const SO_MEMINFO: c_int = 55;
+#[cfg(any(target_arch = "sparc", target_arch = "sparc64"))]
+const SO_MEMINFO: c_int = 0x39;
+const MEMINFO_DROPS: usize = 8;
+
 /// One datagram.
 #[derive(Clone, Copy, Debug)]
 pub struct Datagram {
@@ -96,6 +103,18 @@ pub fn v6_only(listen: &SocketAddrV6, kind: c_int) -> Result<OwnedFd, Errno> {
 /// Asks the kernel to count the datagrams it drops on this socket. False where it cannot.
 pub fn count_drops(fd: &impl AsFd) -> bool {
     set(fd, SO_RXQ_OVFL, 1).is_ok()
+}
+
+/// How many datagrams this socket has lost since it was made; `None` where the kernel does not say (before 4.12).
+pub fn drops(fd: &impl AsFd) -> Option<u32> {
+    let mut words = [0u32; MEMINFO_DROPS + 1];
+    let mut size = size_of_val(&words) as libc::socklen_t;
+    let at = (&raw mut words).cast();
+    // SAFETY: the kernel writes at most `size` bytes to `words`.
+    let got = unsafe {
+        libc::getsockopt(fd.as_fd().as_raw_fd(), libc::SOL_SOCKET, SO_MEMINFO, at, &raw mut size)
+    };
+    (got == 0 && size as usize == size_of_val(&words)).then(|| words.last().copied())?
 }
 
 /// Raises the receive buffer to `bytes`, past the system's limit where this process may.
