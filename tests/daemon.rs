@@ -113,7 +113,7 @@ fn a_broken_configuration_is_not_loaded() {
     until("a ban under the old configuration", 20, || edgeban.bans() == ["192.0.2.9"]);
     Edgeban::configure(folder.path(), &conf.replace("maxretry '2'", "maxretry '1'"));
     edgeban.running.signal(libc::SIGHUP);
-    edgeban.running.says("<6>reloaded");
+    edgeban.running.says("reloaded");
     file.write_all(failure.replace(".9", ".10").as_bytes()).expect("written");
     until("a ban under the new one", 20, || edgeban.bans() == ["192.0.2.10", "192.0.2.9"]);
     edgeban.running.signal(libc::SIGTERM);
@@ -275,6 +275,18 @@ fn signals_that_other_daemons_reopen_logs_at_do_no_harm() {
     assert!(edgeban.ask(&["status"]).0);
     edgeban.running.signal(libc::SIGTERM);
     assert_eq!(edgeban.running.ends(), Some(0));
+}
+
+#[test]
+fn only_the_journal_is_told_priorities_by_number() {
+    let folder = Folder::new();
+    let log = folder.join("log");
+    let edgeban = Edgeban::start(folder.path(), &file_conf(&log), &[], &["--dry-run"]);
+    assert!(!edgeban.running.said().contains("<6>"), "procd keeps it in the text");
+    drop(edgeban);
+    let journal = "JOURNAL_STREAM=$(stat -Lc %d:%i /dev/fd/2) exec \"$0\" \"$@\"";
+    let edgeban = Edgeban::start(folder.path(), &file_conf(&log), &["sh", "-c", journal], &["--dry-run"]);
+    edgeban.running.says("<6>ready");
 }
 
 #[test]

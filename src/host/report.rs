@@ -41,7 +41,7 @@ impl Log for Stderr {
     }
 
     fn log(&self, record: &Record<'_>) {
-        // procd and systemd read the priority off the front.
+        // The journal reads the priority off the front; procd and files would keep it in the text.
         let (priority, name) = match record.level() {
             Level::Error => ("<3>", "error: "),
             Level::Warn => ("<4>", "warning: "),
@@ -75,9 +75,12 @@ pub(super) fn level(level: LogLevel) -> LevelFilter {
     }
 }
 
-/// Sends the log of this process to stderr: plain on a terminal, else with `<n>` in front.
+/// Sends the log of this process to stderr: with `<n>` in front where that is systemd's journal, else plain.
 pub(super) fn log_to_stderr(wanted: LogLevel) {
-    let logger = std::boxed::Box::leak(std::boxed::Box::new(Stderr { plain: Stdio::ERR.is_terminal() }));
+    // It names the journal's end of the stream, which a shell may have put aside (systemd.exec(5)).
+    let ours = Stdio::ERR.identity().ok().map(|(dev, ino)| format!("{dev}:{ino}"));
+    let plain = ours.is_none() || std::env::var("JOURNAL_STREAM").ok() != ours;
+    let logger = std::boxed::Box::leak(std::boxed::Box::new(Stderr { plain }));
     if log::set_logger(logger).is_ok() {
         log::set_max_level(level(wanted));
     }
