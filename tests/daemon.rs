@@ -12,7 +12,7 @@ mod running;
 use net::run;
 use running::{Edgeban, Folder, PROGRAM, until};
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Read, Write};
 use std::net::TcpStream;
 
 const CONF: &str = "
@@ -208,6 +208,95 @@ fn what_others_take_from_the_table_comes_back() {
             println!("{damage}: whole again {took:?} later");
         }
         assert!(run("nft list table inet other").contains("192.0.2.7"), "others' tables are theirs");
+    });
+}
+
+/// edgeban on a router: what it forwards is dropped too, new and established, and by jails with ports on those.
+#[test]
+fn what_is_forwarded_is_dropped() {
+    in_namespace(|| {
+        let folder = Folder::new();
+        let peer = |link: &str, net: u8| {
+            let (here, there) = (format!("10.7.{net}.1"), format!("10.7.{net}.2"));
+            let (here6, there6) = (format!("fd07:{net}::1"), format!("fd07:{net}::2"));
+            let peer = net::Peer::new(
+                link,
+                &[&format!("{here}/24"), &format!("{here6}/64")],
+                &[&format!("{there}/24"), &format!("{there6}/64")],
+            );
+            peer.run(move || {
+                run(&format!("ip route add default via {here}; ip -6 route add default via {here6}"))
+            });
+            peer
+        };
+        let (client, server) = (peer("outside", 1), peer("inside", 2));
+        run("echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding");
+        server.run(|| {
+            for port in [22, 443] {
+                let listener = std::net::TcpListener::bind(("::", port)).expect("a port");
+                std::thread::spawn(move || {
+                    for stream in listener.incoming().flatten() {
+                        std::thread::spawn(move || {
+                            let mut from = stream.try_clone().expect("a stream");
+                            let _ = std::io::copy(&mut from, &mut &stream);
+                        });
+                    }
+                });
+            }
+        });
+        let conf = CONF.replace("option maxretry", "list port '20-30'\n\toption maxretry");
+        let edgeban = Edgeban::start(folder.path(), &conf, &[], &[]);
+        for (to, target) in [("10.7.2.2", "10.7.1.2"), ("[fd07:2::2]", "fd07:1::2")] {
+            let (ssh, web) = (format!("{to}:22"), format!("{to}:443"));
+            let mut buf = [0; 6];
+            let mut talk = client.reaches(&ssh);
+            talk.write_all(b"before").and_then(|()| talk.read_exact(&mut buf)).expect("an echo");
+            drop(client.reaches(&web));
+            // By hand without a jail: every port.
+            assert!(edgeban.ask(&["ban", target]).0);
+            client.fails(&ssh);
+            client.fails(&web);
+            talk.write_all(b"during").expect("sent");
+            talk.set_read_timeout(Some(core::time::Duration::from_millis(300))).expect("set");
+            assert_eq!(talk.read(&mut buf).map_err(|e| e.kind()), Err(ErrorKind::WouldBlock), "{target}");
+            assert!(edgeban.ask(&["unban", target]).0);
+            talk.set_read_timeout(Some(core::time::Duration::from_secs(30))).expect("set");
+            talk.read_exact(&mut buf).expect("what stalled");
+            assert_eq!(&buf, b"during");
+            // In a jail with ports: those.
+            assert!(edgeban.ask(&["ban", target, "--jail", "sshd"]).0);
+            client.fails(&ssh);
+            drop(client.reaches(&web));
+        }
+    });
+}
+
+#[test]
+fn ports_may_change_as_often_as_one_likes_and_bans_keep_theirs() {
+    in_namespace(|| {
+        let folder = Folder::new();
+        let conf = |port: u16| {
+            CONF.replace("option maxretry", &format!("list port '{port}'\n\toption maxretry"))
+                .replace("'sshd'\n\toption filter", &format!("'j{}'\n\toption filter", port % 20))
+        };
+        let edgeban = Edgeban::start(folder.path(), &conf(22), &[], &[]);
+        assert!(edgeban.ask(&["ban", "192.0.2.7", "--jail", "j2"]).0);
+        for port in 1000..1080 {
+            // Jails that come and go, and come back with other ports.
+            Edgeban::configure(folder.path(), &conf(port));
+            let (good, said) = edgeban.ask(&["reload"]);
+            assert!(good, "{port}: {said}");
+        }
+        let table = run("nft list table inet edgeban");
+        assert!(table.contains("ip saddr @ban4_p1 ") && table.contains("elements = { 22 }"), "{table}");
+        assert!(table.contains("elements = { 1079 }"), "{table}");
+        assert!(table.matches("set ports_p").count() <= 4, "{table}");
+        assert_eq!(edgeban.bans(), ["192.0.2.7"]);
+        // The jail is gone; its ban is not. Of those that are gone and have no ban nothing is said.
+        let (_, status) = edgeban.ask(&["status"]);
+        let jails: Vec<&str> =
+            status.lines().filter(|l| l.starts_with('j')).filter_map(|l| l.split(' ').next()).collect();
+        assert_eq!(jails, ["j2", "j19"], "{status}");
     });
 }
 

@@ -13,7 +13,6 @@ use super::setup::{mask, ring, serve, spec, state_file};
 use super::source::{Sources, Spec};
 use super::sys::signal::{Signal, SignalFd};
 use super::{clock, memory, own, takeover};
-use crate::action::nftables::PortRange;
 use crate::addr::Prefix;
 use crate::blocklist::{Cursor, LISTED_ONLY};
 use crate::config;
@@ -302,8 +301,8 @@ impl Core {
         if !sink.is_stale() || now < *next {
             return;
         }
-        let scopes: Vec<(u8, &[PortRange])> =
-            loaded.scopes.iter().enumerate().map(|(i, ports)| (i as u8 + 1, ports.as_slice())).collect();
+        let scopes = loaded.scopes.iter().enumerate().map(|(i, ports)| (i as u8 + 1, ports.as_slice()));
+        let scopes: Vec<_> = scopes.filter(|(_, ports)| !ports.is_empty()).collect();
         let mut cursor = Cursor::default();
         let list = engine.blocklist();
         let bans = core::iter::from_fn(|| list.list(&mut cursor)).filter(|ban| ban.scope != LISTED_ONLY);
@@ -418,6 +417,10 @@ impl Core {
                 return Err(check::placed(path.as_deref(), &place));
             }
         }
+        let mut cursor = Cursor::default();
+        let before = self.loaded.scopes.clone();
+        let bans = core::iter::from_fn(|| self.engine.blocklist().list(&mut cursor));
+        self.loaded.free_scopes(bans.map(|ban| ban.scope));
         let loaded = Loaded::new(settings, &self.own, Some(&self.loaded))
             .map_err(|errors| check::placed(path.as_deref(), &errors))?;
         let (old, new) = (&self.loaded.settings.global, &loaded.settings.global);
@@ -425,7 +428,7 @@ impl Core {
         if sizes(old) != sizes(new) || old.control != new.control || old.firewall != new.firewall {
             warn!("table sizes, control socket and firewall change at the next start");
         }
-        let scopes_changed = self.loaded.scopes != loaded.scopes;
+        let scopes_changed = before != loaded.scopes;
         log::set_max_level(super::report::level(new.log_level));
         self.loaded = loaded;
         self.plan.1 = path;

@@ -31,7 +31,7 @@ pub struct Loaded {
     rules: Rules<'static>,
     /// The settings it came from.
     pub settings: Box<Settings>,
-    /// The port sets: scope n is the n-th, from 1.
+    /// The port sets: scope n is the n-th, from 1. One that is empty is free.
     pub scopes: Vec<Vec<PortRange>>,
     /// Of the list of whom nobody bans, which changes with this host's addresses.
     allowed: Arena,
@@ -114,6 +114,19 @@ impl Loaded {
                 Ok(Self { rules, settings, scopes, allowed, _arena: arena })
             }
             _ => Err(errors),
+        }
+    }
+
+    /// Frees the numbers of port sets that no jail has and no ban, whose scopes `in_use` tells: a daemon that is reloaded
+    /// for years has had many. A free one is empty.
+    pub fn free_scopes(&mut self, in_use: impl Iterator<Item = Scope>) {
+        let jails = self.rules.jails.iter().filter(|jail| jail.enabled).map(|jail| jail.scope);
+        let used =
+            in_use.chain(jails).fold(0, |used, scope| used | 1u64.checked_shl(scope.into()).unwrap_or(0));
+        for (at, ports) in self.scopes.iter_mut().enumerate() {
+            if used >> (at + 1).min(63) & 1 == 0 {
+                *ports = Vec::new();
+            }
         }
     }
 
@@ -226,10 +239,17 @@ fn scope(jail: &config::Jail, scopes: &mut Vec<Vec<PortRange>>) -> Option<Scope>
             _ => all.push((first, last)),
         }
     }
-    let at = scopes.iter().position(|known| *known == all).unwrap_or_else(|| {
-        scopes.push(all);
-        scopes.len() - 1
-    });
+    let free = || scopes.iter().position(Vec::is_empty);
+    let at = match scopes.iter().position(|known| *known == all).or_else(free) {
+        Some(at) => at,
+        None => {
+            scopes.push(Vec::new());
+            scopes.len() - 1
+        }
+    };
+    if let Some(slot) = scopes.get_mut(at) {
+        *slot = all;
+    }
     Scope::try_from(at + 1).ok().filter(|scope| *scope < LISTED_ONLY)
 }
 

@@ -264,6 +264,11 @@ impl StatusView for Core {
         for (id, jail) in rules.jails.iter().enumerate() {
             let totals = self.engine.tracker().totals(id as u8);
             let setting = self.loaded.settings.jails.iter().find(|s| s.name.as_str() == jail.name);
+            let banned = banned.get(id).copied().unwrap_or(0);
+            // A reload took it away.
+            if setting.is_none() && banned == 0 {
+                continue;
+            }
             let filter =
                 setting.map_or("", |s| if s.filter.is_empty() { &s.filter_file } else { &s.filter });
             f(JailView {
@@ -271,7 +276,7 @@ impl StatusView for Core {
                 filter,
                 enabled: jail.enabled,
                 failures: totals.failures.get(),
-                banned: banned.get(id).copied().unwrap_or(0),
+                banned,
                 total: totals.bans.get(),
             });
         }
