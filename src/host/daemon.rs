@@ -152,6 +152,11 @@ impl Daemon {
         }
         core.apply_sources(now);
         core.heal(now);
+        if core.loaded.settings.global.firewall == config::Firewall::Nftables
+            && let Firewalling::On { error: Some(e), .. } = &core.firewall
+        {
+            return Err(format!("nftables: {e}"));
+        }
         Ok(Self { core, server, signals })
     }
 
@@ -317,7 +322,10 @@ impl Core {
             Err(e) => {
                 *pause = Duration::from_secs((pause.secs() * 2).clamp(1, SLOWEST.secs()));
                 *next = now + *pause;
-                error!("nftables: {e}; again in {}", pause.write().as_str());
+                error!(
+                    "nftables: {e}; NO PACKET IS DROPPED until it works; again in {}",
+                    pause.write().as_str()
+                );
                 *error = Some(e);
             }
         }

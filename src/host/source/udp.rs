@@ -8,9 +8,9 @@ use core::net::SocketAddr;
 use std::net::UdpSocket;
 use std::os::fd::AsFd;
 
-/// Datagrams a turn: about as many lines as a read of a stream gives. A turn ends with the kernel being told of bans,
-/// which takes it milliseconds, however many they are.
-const BUDGET: usize = 512;
+/// Datagrams a turn. A turn ends with the kernel being told of bans, which takes the longer the more they are, and
+/// with eight times as many it is no faster in all.
+const BUDGET: usize = 64;
 /// What the kernel is asked to hold while the daemon is busy: some thousand messages.
 const RECEIVE_BUFFER: i32 = 1 << 20;
 
