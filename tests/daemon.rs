@@ -367,6 +367,34 @@ fn signals_that_other_daemons_reopen_logs_at_do_no_harm() {
 }
 
 #[test]
+fn a_daemon_that_is_turned_off_ends_at_once_and_well() {
+    let folder = Folder::new();
+    Edgeban::configure(folder.path(), "config edgeban 'global'\n\toption enabled '0'\n");
+    let mut command = std::process::Command::new(PROGRAM);
+    let mut running =
+        running::Running::start(command.arg("run").arg("-c").arg(folder.join("edgeban.conf")));
+    running.says("option enabled '0': nothing to do");
+    assert_eq!(running.ends(), Some(0));
+}
+
+#[test]
+fn a_tcp_source_has_as_many_connections_as_its_configuration_says() {
+    let folder = Folder::new();
+    let port =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+    let listen = format!("option listen '127.0.0.1:{port}'\n\toption connections '200'");
+    let conf = CONF.replace("option listen '127.0.0.1:5514'", &listen);
+    let edgeban = Edgeban::start(folder.path(), &conf, &[], &["--dry-run"]);
+    let senders: Vec<TcpStream> =
+        (0..200).map(|_| TcpStream::connect(("127.0.0.1", port)).expect("a source")).collect();
+    for mut sender in &senders {
+        writeln!(sender, "a line").expect("written");
+    }
+    until("a line of each", 20, || edgeban.counter("source", "lines") == 200);
+    assert_eq!(edgeban.counter("source", "evicted"), 0, "no room had to be made");
+}
+
+#[test]
 fn only_the_journal_is_told_priorities_by_number() {
     let folder = Folder::new();
     let log = folder.join("log");

@@ -277,9 +277,11 @@ impl Core {
 
     /// Looks at this host's own addresses and gateways.
     fn renew_own(&mut self, now: Instant) {
+        if now >= self.own_looked + OWN {
+            memory::trim();
+        }
         self.own_next = now + OWN;
         self.own_looked = now;
-        memory::trim();
         let own = own::addresses();
         if own == self.own {
             return;
@@ -435,6 +437,9 @@ impl Core {
         let sizes = |g: &config::Global| (g.max_bans, g.max_tracked, g.max_sessions, g.max_line);
         if sizes(old) != sizes(new) || old.control != new.control || old.firewall != new.firewall {
             warn!("table sizes, control socket and firewall change at the next start");
+        }
+        if !new.enabled {
+            warn!("option enabled '0' holds from the next start on");
         }
         let scopes_changed = before != loaded.scopes;
         log::set_max_level(super::report::level(new.log_level));

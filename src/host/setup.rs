@@ -83,7 +83,7 @@ pub(super) fn spec(source: &config::Source) -> Spec {
         SourceKind::Udp => Spec::Udp { listen: listen() },
         SourceKind::Tcp => Spec::Tcp {
             listen: listen(),
-            connections: Spec::CONNECTIONS,
+            connections: source.connections,
             framing: framing(source.framing, Framing::Auto),
         },
         SourceKind::Unix => Spec::Unix { path: path() },

@@ -92,9 +92,6 @@ pub enum Spec {
 }
 
 impl Spec {
-    /// The most TCP connections unless the configuration says otherwise: half a MiB of line buffers if all are used.
-    pub const CONNECTIONS: u16 = 64;
-
     /// Whether it listens on an IPv6 address.
     pub fn is_v6(&self) -> bool {
         matches!(self, Self::Udp { listen } | Self::Tcp { listen, .. } if listen.is_ipv6())
