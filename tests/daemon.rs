@@ -342,6 +342,13 @@ fn who_becomes_our_own_or_allowed_is_set_free() {
         run("ip link add dummy type veth peer name other && ip addr add 10.9.0.2/24 dev dummy");
         run("ip link set dummy up && ip link set other up && ip route add default via 10.9.0.1");
         until("the gateway free", 20, || edgeban.bans() == ["10.7.0.2", "198.51.100.7", "2001:db8::/64"]);
+        // One of two, and one of a table of its own.
+        for ip in ["10.9.0.7", "10.9.0.8", "10.9.0.9"] {
+            assert!(edgeban.ask(&["ban", ip]).0);
+        }
+        run("ip route add 10.11.0.0/16 nexthop via 10.9.0.7 nexthop via 10.9.0.8");
+        run("ip route add default via 10.9.0.9 table 77");
+        until("all gateways free", 20, || edgeban.bans() == ["10.7.0.2", "198.51.100.7", "2001:db8::/64"]);
         let table = run("nft list table inet edgeban");
         assert!(!table.contains("10.7.0.1") && !table.contains("10.9.0.1"), "{table}");
 

@@ -16,6 +16,7 @@ mod netlink;
 pub mod nft;
 mod own;
 mod report;
+mod routes;
 pub mod poll;
 pub mod server;
 mod setup;

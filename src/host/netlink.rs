@@ -62,6 +62,11 @@ impl Socket {
         Ok(socket)
     }
 
+    /// To ask about routes. Needs no right.
+    pub(super) fn route() -> io::Result<Self> {
+        Self::open(libc::NETLINK_ROUTE)
+    }
+
     /// To hear that an address or a route came or went. Needs no right.
     pub(super) fn routes() -> io::Result<Self> {
         let socket = Self::open(libc::NETLINK_ROUTE)?;

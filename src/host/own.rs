@@ -2,6 +2,7 @@
 
 use super::netlink::{Read, Socket};
 use super::poll::{Interest, Poller, Token};
+use super::routes;
 use crate::addr::{Addr, Prefix};
 use crate::jail::Why;
 use log::debug;
@@ -48,6 +49,8 @@ pub(super) fn addresses() -> Vec<(Prefix, Why)> {
     let mut gateways = Vec::new();
     read("/proc/net/route", gateway4, &mut gateways);
     read("/proc/net/ipv6_route", gateway6, &mut gateways);
+    // These are all, where the kernel tells.
+    routes::gateways(&mut gateways);
     found.extend(gateways.into_iter().map(|addr| (Prefix::host(addr), Why::Gateway)));
     found.sort_unstable_by_key(|(prefix, why)| (*prefix, *why == Why::Gateway));
     found.dedup();

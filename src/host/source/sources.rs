@@ -159,8 +159,9 @@ impl Sources {
                 Kind::Glob(s) => s.turn(cx),
                 Kind::Logread(s) => s.turn(cx),
                 Kind::Stdin(s) => s.turn(cx),
-                Kind::Down { retry, .. } if *retry <= now => {
+                Kind::Down { retry, error: before } if *retry <= now => {
                     slot.kind = open(poller, token(index), &slot.spec, &[])
+                        .inspect(|_| log::info!("{before}: no longer, it is read now"))
                         .unwrap_or_else(|error| Kind::Down { error, retry: now + RETRY });
                 }
                 Kind::Unix(s) if s.next_check <= now => {
