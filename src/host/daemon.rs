@@ -369,9 +369,11 @@ impl Core {
             .filter(|source| source.enabled)
             .map(|source| (spec(source), mask(source, &loaded.settings, loaded.rules())))
             .collect();
-        let mut wanted: Vec<Spec> = specs.iter().map(|(spec, _)| spec.clone()).collect();
-        // A socket for all of IPv6 makes do without IPv4 where that has one already.
-        wanted.sort_by_key(Spec::is_v6);
+        // IPv6 last: a socket for all of it makes do without IPv4 where that has one already.
+        let mut wanted: Vec<Spec> = Vec::with_capacity(specs.len());
+        for six in [false, true] {
+            wanted.extend(specs.iter().map(|(spec, _)| spec).filter(|s| s.is_v6() == six).cloned());
+        }
         sources.apply(poller, &wanted, now, |e| warn!("{e}; tried again every 10 s"));
         masks.clear();
         sources.each(|id, spec, _, _| {

@@ -361,8 +361,14 @@ impl<'m> NftSink<'m> {
             let mut ports = Vec::new();
             if set.scope() != 0 {
                 let mut bounds = Vec::new();
-                self.elements(&Name::ports(set.scope()), &mut |held| bounds.extend(held.port()))?;
-                ranges(&mut bounds, |range| ports.push(range));
+                self.elements(&Name::ports(set.scope()), &mut |held| {
+                    if let Some(bound) = held.port() {
+                        // The kernel mostly tells them in order: this is no more than appending then.
+                        let key = |&(port, end): &(u16, bool)| (port, end);
+                        bounds.insert(bounds.partition_point(|b| key(b) < key(&bound)), bound);
+                    }
+                })?;
+                ranges(&bounds, |range| ports.push(range));
             }
             self.elements(&set.name(), &mut |held| each(set, &ports, held))?;
         }

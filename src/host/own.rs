@@ -6,11 +6,12 @@ use super::routes;
 use crate::addr::{Addr, Prefix};
 use crate::jail::Why;
 use log::debug;
+use std::io::Read as _;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::string::String;
 use std::vec::Vec;
 
-/// The most bytes of a routing table that are read: some thousand routes. The default routes come first.
+/// The most bytes of a routing table that are read: some thousand routes; the default routes come first.
 const MOST: u64 = 512 * 1024;
 
 /// Hears that an address or a route changed.
@@ -57,14 +58,16 @@ pub(super) fn addresses() -> Vec<(Prefix, Why)> {
     found
 }
 
-/// What `find` finds in the lines of `path`, without the memory for all of them; `into` gets each once.
+/// What `find` finds in the lines of `path`; `into` gets each once.
 fn read(path: &str, find: impl Fn(&str) -> Option<Addr>, into: &mut Vec<Addr>) {
+    let mut text = String::new();
     let Ok(file) = std::fs::File::open(path) else { return };
-    let mut file = std::io::BufReader::with_capacity(4096, std::io::Read::take(file, MOST));
-    let mut line = String::new();
-    while matches!(std::io::BufRead::read_line(&mut file, &mut line), Ok(1..)) {
-        into.extend(find(&line).filter(|addr| !into.contains(addr)));
-        line.clear();
+    // What was read before an error counts.
+    let _ = file.take(MOST).read_to_string(&mut text);
+    for addr in text.lines().filter_map(find) {
+        if !into.contains(&addr) {
+            into.push(addr);
+        }
     }
 }
 

@@ -77,11 +77,11 @@ impl Held<'_> {
     }
 }
 
-/// The ranges that the elements of a port set make, which are sorted for it; tells each to `each`.
-pub fn ranges(ports: &mut [(u16, bool)], mut each: impl FnMut(PortRange)) {
-    ports.sort_unstable_by_key(|(port, end)| (*port, !end));
+/// The ranges that the elements of a port set make; tells each to `each`. `ports` are in order, the start of a range
+/// before the end of another at the same port.
+pub fn ranges(ports: &[(u16, bool)], mut each: impl FnMut(PortRange)) {
     let mut open = None;
-    for &(port, end) in ports.iter() {
+    for &(port, end) in ports {
         if !end {
             open = open.or(Some(port));
         } else if let (Some(first), Some(last)) = (open.take(), port.checked_sub(1)) {

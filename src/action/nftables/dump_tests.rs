@@ -122,17 +122,18 @@ fn names_lead_back_to_their_sets() {
 fn elements_make_ranges() {
     let of = |ports: &[(u16, bool)]| {
         let mut found = Vec::new();
-        ranges(&mut ports.to_vec(), |range| found.push(range));
+        ranges(ports, |range| found.push(range));
         found
     };
-    // In whatever order the kernel lists them, with or without an end before the first.
+    // With or without an end before the first.
+    let (start, end) = (false, true);
     assert_eq!(
-        of(&[(23, true), (22, false), (2201, true), (0, true), (2200, false)]),
+        of(&[(0, end), (22, start), (23, end), (2200, start), (2201, end)]),
         [(22, 22), (2200, 2200)]
     );
-    assert_eq!(of(&[(60_000, false), (0, false), (81, true)]), [(0, 80), (60_000, 65_535)]);
-    assert_eq!(of(&[(5, false), (7, true), (7, false), (9, true)]), [(5, 6), (7, 8)]);
-    assert_eq!(of(&[(0, true), (9, true)]), []);
+    assert_eq!(of(&[(0, start), (81, end), (60_000, start)]), [(0, 80), (60_000, 65_535)]);
+    assert_eq!(of(&[(5, start), (7, start), (9, end)]), [(5, 8)]);
+    assert_eq!(of(&[(0, end), (9, end)]), []);
 }
 
 proptest! {

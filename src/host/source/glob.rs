@@ -11,6 +11,7 @@
 
 use super::file::{FileSource, Id, Saved};
 use super::{Cx, Error, SourceId, StreamKey};
+use crate::host::clock;
 use crate::host::poll::{Interest, Poller, Token};
 use crate::host::sys::file::c_path;
 use crate::host::sys::inotify::Inotify;
@@ -18,8 +19,8 @@ use crate::time::{Duration, Instant};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
-use std::time::SystemTime;
 use std::vec::Vec;
 
 /// The most files of one pattern, and the most directories that lead to them.
@@ -28,8 +29,8 @@ pub(super) const MOST: usize = 64;
 const SCAN: Duration = Duration::from_secs(10);
 /// The shortest time between two looks.
 const RESCAN: Duration = Duration::from_millis(200);
-/// A file that appears and was not written to for so long is not being logged to.
-const IDLE: core::time::Duration = core::time::Duration::from_secs(60);
+/// A file that appears and was not written to for so many seconds is not being logged to.
+const IDLE: i64 = 60;
 
 /// Whether `path` is a pattern.
 pub(super) fn is_pattern(path: &Path) -> bool {
@@ -138,10 +139,11 @@ impl Glob {
             }
         }
         // What was read before and was rotated while nobody looked is found through its name.
-        let before = first.iter().flatten().map(|(path, _)| path.clone());
-        found.extend(before.collect::<Vec<_>>());
-        found.sort();
-        found.dedup();
+        for (path, _) in first.iter().flatten() {
+            if !found.contains(path) {
+                found.push(path.clone());
+            }
+        }
         let mut ids: Vec<Id> = Vec::new();
         let mut over = 0;
         for path in &found {
@@ -167,9 +169,7 @@ impl Glob {
             let token = Token { part: free as u32 + 1, ..self.token };
             let saved = first.iter().flatten().filter(|(p, _)| p == path).map(|(_, s)| *s).collect();
             let mut file = FileSource::new(cx.poller, token, path, saved);
-            let idle = meta
-                .and_then(|m| m.modified().ok())
-                .is_some_and(|at| SystemTime::now().duration_since(at).is_ok_and(|since| since >= IDLE));
+            let idle = meta.is_some_and(|m| m.mtime().saturating_add(IDLE) <= clock::wall() / 1000);
             if first.is_none() && !idle {
                 file.begin_at_start();
             }
