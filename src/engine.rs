@@ -413,6 +413,24 @@ impl<'a> Engine<'a> {
         count
     }
 
+    /// Ends the bans that `rules` do not permit any more, since they hold an address that is never banned. Returns how
+    /// many.
+    pub fn pardon(&mut self, rules: &Rules<'_>, watch: &mut dyn Watcher) -> usize {
+        let mut count = 0;
+        let mut cursor = Cursor::default();
+        while let Some(ban) = self.parts.blocklist.list(&mut cursor) {
+            let jail = rules.jails.get(usize::from(ban.jail)).filter(|_| !ban.manual);
+            let own_too = jail.is_none_or(|jail| jail.policy.ignoreself);
+            let listed = jail.and_then(|jail| jail.allow.overlaps(ban.target, own_too));
+            if rules.allow.overlaps(ban.target, own_too).or(listed).is_some() {
+                self.parts.blocklist.remove(ban.target);
+                watch.change(Change::Removed(ban, Reason::Unbanned));
+                count += 1;
+            }
+        }
+        count
+    }
+
     /// Ends what is over by `now`, at most `budget` bans; the rest is due at [`Engine::next_expiry`].
     pub fn expire(&mut self, now: Instant, budget: usize, watch: &mut dyn Watcher) {
         self.parts.blocklist.expire(now, budget, |ban| watch.change(Change::Removed(ban, Reason::Expired)));

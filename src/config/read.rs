@@ -4,7 +4,8 @@ use super::keys::{self, GLOBAL, JAIL, Key, POLICY, SOURCE};
 use super::problem::Likeness;
 use super::uci::{Item, Items, Word};
 use super::{
-    Framing, Jail, Kind, Known, MAX_JAILS, MAX_SOURCES, MAX_VALUE, NOWHERE, Path, Policy, Problem,
+    CONNECTIONS, Framing, Jail, Kind, Known, MAX_JAILS, MAX_SOURCES, MAX_VALUE, NOWHERE, Path, Policy,
+    Problem,
 };
 use super::{Settings, Source, SourceKind, builtin, value};
 
@@ -210,6 +211,7 @@ impl Reader<'_, '_> {
             listen: NOWHERE,
             path: Path::new(),
             framing: Framing::Auto,
+            connections: CONNECTIONS,
             filters: heapless::Vec::new(),
         };
         if self.settings.sources.push(source).is_err() {
@@ -362,12 +364,12 @@ impl Reader<'_, '_> {
         let kind = source.kind;
         let (needs, takes): (&str, &[&str]) = match kind {
             SourceKind::Udp => ("listen", &["listen"]),
-            SourceKind::Tcp => ("listen", &["listen", "framing"]),
+            SourceKind::Tcp => ("listen", &["listen", "framing", "connections"]),
             SourceKind::Unix | SourceKind::File => ("path", &["path"]),
             SourceKind::Logread => ("", &["path"]),
             SourceKind::Stdin => ("", &["framing"]),
         };
-        for option in ["listen", "path", "framing"] {
+        for option in ["listen", "path", "framing", "connections"] {
             let has = self.has(row(&SOURCE, option));
             if option == needs && !has {
                 self.problem(

@@ -42,7 +42,7 @@ impl Log for Stderr {
     }
 
     fn log(&self, record: &Record<'_>) {
-        // procd and systemd read the priority off the front.
+        // The journal reads the priority off the front; procd and files would keep it in the text.
         let (priority, name) = match record.level() {
             Level::Error => ("<3>", "error: "),
             Level::Warn => ("<4>", "warning: "),
@@ -76,9 +76,12 @@ pub(super) fn level(level: LogLevel) -> LevelFilter {
     }
 }
 
-/// Sends the log of this process to stderr: plain on a terminal, else with `<n>` in front.
+/// Sends the log of this process to stderr: with `<n>` in front where that is systemd's journal, else plain.
 pub(super) fn log_to_stderr(wanted: LogLevel) {
-    let logger = std::boxed::Box::leak(std::boxed::Box::new(Stderr { plain: Stdio::ERR.is_terminal() }));
+    // It names the journal's end of the stream, which a shell may have put aside (systemd.exec(5)).
+    let ours = Stdio::ERR.identity().ok().map(|(dev, ino)| format!("{dev}:{ino}"));
+    let plain = ours.is_none() || std::env::var("JOURNAL_STREAM").ok() != ours;
+    let logger = std::boxed::Box::leak(std::boxed::Box::new(Stderr { plain }));
     if log::set_logger(logger).is_ok() {
         log::set_max_level(level(wanted));
     }
@@ -292,6 +295,11 @@ impl StatusView for Core {
         for (id, jail) in rules.jails.iter().enumerate() {
             let totals = self.engine.tracker().totals(id as u8);
             let setting = self.loaded.settings.jails.iter().find(|s| s.name.as_str() == jail.name);
+            let banned = banned.get(id).copied().unwrap_or(0);
+            // A reload took it away.
+            if setting.is_none() && banned == 0 {
+                continue;
+            }
             let filter =
                 setting.map_or("", |s| if s.filter.is_empty() { &s.filter_file } else { &s.filter });
             f(JailView {
@@ -300,7 +308,7 @@ impl StatusView for Core {
                 enabled: jail.enabled,
                 failing: failing.get(id).copied().unwrap_or(0),
                 failures: totals.failures.get(),
-                banned: banned.get(id).copied().unwrap_or(0),
+                banned,
                 total: totals.bans.get(),
             });
         }
