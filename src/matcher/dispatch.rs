@@ -269,6 +269,7 @@ fn one<'t>(
                     rule: rule.ordinal,
                     verdict: rule.verdict,
                     forget: rule.forget,
+                    part: rule.part,
                     source: machine.address(Slot::Source).map_or_else(named, Source::Ip),
                     user: get(Slot::User),
                     port: get(Slot::Port).and_then(port),

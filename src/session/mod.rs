@@ -6,6 +6,12 @@
 //! 9 to 12 for its links. When full, the session not heard of for the longest time goes and is counted; a session idle for
 //! longer than the timeout counts as over. A hit costs O(length of its fields). Nothing panics, on any hit.
 //!
+//! # What counts once
+//!
+//! A daemon tells of one attempt in several lines, and rules say which ([`Part`]). In a session an attempt counts with the
+//! first of them: a name refused and the password tried with it are one, and a line that sums the session
+//! up counts only where nothing before it did.
+//!
 //! # Whom a failure is held against
 //!
 //! Only addresses of [`Source::Ip`] count, which the rules take from the daemon's own text; a host name is
@@ -17,7 +23,7 @@ mod tests;
 
 use crate::addr::Addr;
 use crate::lru::{Index, Link, List};
-use crate::matcher::{Hit, Source, Verdict};
+use crate::matcher::{Hit, Part, Source, Verdict};
 use crate::sip::Key;
 use crate::tally::tally;
 use crate::time::{Duration, Instant};
@@ -66,6 +72,8 @@ tally! {
         forgiven,
         /// Held attempts whose session ended, was idle too long, was evicted or began afresh.
         dropped,
+        /// Lines that told of an attempt which had counted.
+        told_again,
         /// Attempts without an address and without a session id.
         orphans,
         /// Attempts that named a host and no address.
@@ -97,6 +105,10 @@ pub struct Entry {
     has_ip: bool,
     has_user: bool,
     several_users: bool,
+    /// Something in this session counted.
+    counted: bool,
+    /// The part that told of the present attempt; `Whole` where a new one may begin.
+    told: Part,
 }
 
 impl Entry {
@@ -112,6 +124,8 @@ impl Entry {
         has_ip: false,
         has_user: false,
         several_users: false,
+        counted: false,
+        told: Part::Whole,
     };
 
     fn ip(&self) -> Option<Addr> {
@@ -120,6 +134,23 @@ impl Entry {
 
     fn user(&self) -> Option<&[u8]> {
         if self.has_user { self.user.get(..usize::from(self.user_len)) } else { None }
+    }
+
+    /// How many new attempts a line is that tells of `part` of one, `times` over.
+    fn attempts(&mut self, part: Part, times: u32) -> u32 {
+        let again = match part {
+            Part::Whole => false,
+            Part::Sum if self.counted => return 0,
+            Part::Sum => false,
+            _ => self.told != Part::Whole && self.told < part,
+        };
+        self.counted = true;
+        self.told = match part {
+            Part::Early | Part::Middle => part,
+            Part::Late => Part::Whole,
+            Part::Whole | Part::Sum => self.told,
+        };
+        times.saturating_sub(u32::from(again))
     }
 
     fn note_user(&mut self, name: &[u8], hash: u32) {
@@ -204,6 +235,7 @@ impl<'a> Sessions<'a> {
     /// be empty), `times` how often the line stands for itself ("message repeated"; 0 counts as 1).
     ///
     /// - *fail* with an address: a failure of that address; failures held by the session are released to it first.
+    ///   A line that tells of an attempt again is none ([`Part`]).
     /// - *fail* without one: a failure of the session's address, else held until that is known. Where
     ///   the line names a host instead, nothing is held.
     /// - *help*: the session learns the address (and releases what it held) or the user.
@@ -255,6 +287,7 @@ impl<'a> Sessions<'a> {
         if voids {
             self.tally.forgiven.add(u64::from(entry.held));
             entry.held = 0;
+            (entry.counted, entry.told) = (false, Part::Whole);
         }
         if let Some(ip) = entry.ip().filter(|_| entry.held > 0) {
             let attempts = core::mem::take(&mut entry.held);
@@ -265,23 +298,28 @@ impl<'a> Sessions<'a> {
         if let Some((user, hash)) = user_hash {
             entry.note_user(user, hash);
         }
-        let user = hit.user.or(entry.user());
         match hit.verdict {
-            Verdict::Fail => match entry.ip() {
-                Some(ip) => {
-                    self.tally.failures.add(u64::from(times));
-                    out(Event::Failure(Failure { ip, user, attempts: times }));
+            // A name in place of the address is nobody's failure yet: a later line may still know whose.
+            Verdict::Fail if entry.ip().is_none() && matches!(hit.source, Source::Host(_)) => {}
+            Verdict::Fail => {
+                let attempts = entry.attempts(hit.part, times);
+                match entry.ip() {
+                    _ if attempts == 0 => self.tally.told_again.bump(),
+                    Some(ip) => {
+                        self.tally.failures.add(u64::from(attempts));
+                        let user = hit.user.or(entry.user());
+                        out(Event::Failure(Failure { ip, user, attempts }));
+                    }
+                    None => {
+                        self.tally.held.add(u64::from(attempts));
+                        entry.held = entry.held.saturating_add(attempts);
+                    }
                 }
-                None if matches!(hit.source, Source::Host(_)) => {}
-                None => {
-                    self.tally.held.add(u64::from(times));
-                    entry.held = entry.held.saturating_add(times);
-                }
-            },
+            }
             Verdict::Gain if voids => {
                 if let Some(ip) = entry.ip() {
                     self.tally.gained.bump();
-                    out(Event::Gained { ip, user });
+                    out(Event::Gained { ip, user: hit.user.or(entry.user()) });
                 }
             }
             Verdict::Gain => self.tally.gains_held.bump(),
