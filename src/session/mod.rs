@@ -16,7 +16,8 @@
 //!
 //! Only addresses of [`Source::Ip`] count, which the rules take from the daemon's own text; a host name is
 //! counted in [`Tally::hosts_unresolved`] and blames nobody. A session that knows an address never
-//! moves what it knows to another one: a line with a different address starts it afresh, for then the pid was reused.
+//! moves what it knows to another one: a line with a different address or port starts it afresh, for then the pid was
+//! reused.
 
 #[cfg(test)]
 mod tests;
@@ -82,7 +83,7 @@ tally! {
         gained,
         /// Accepted logins that cleared nothing, since their session tried several users.
         gains_held,
-        /// Sessions that began afresh because their address changed.
+        /// Sessions that began afresh because their address or port changed.
         reused,
         /// Sessions that were idle too long.
         expired,
@@ -109,6 +110,8 @@ pub struct Entry {
     counted: bool,
     /// The part that told of the present attempt; `Whole` where a new one may begin.
     told: Part,
+    /// The address's port; 0 where no line named it.
+    port: u16,
 }
 
 impl Entry {
@@ -126,6 +129,7 @@ impl Entry {
         several_users: false,
         counted: false,
         told: Part::Whole,
+        port: 0,
     };
 
     fn ip(&self) -> Option<Addr> {
@@ -272,13 +276,16 @@ impl<'a> Sessions<'a> {
         };
         let Some(entry) = self.entries.get_mut(usize::from(slot)) else { return };
         if let Some(ip) = ip {
-            if entry.ip().is_some_and(|known| known != ip) {
+            let port = hit.port.unwrap_or(0);
+            let moved = port != 0 && entry.port != 0 && port != entry.port;
+            if entry.ip().is_some_and(|known| known != ip) || moved {
                 self.tally.reused.bump();
                 self.tally.dropped.add(u64::from(entry.held));
                 *entry = Entry { key: entry.key, heard: entry.heard, ..Entry::EMPTY };
             }
             entry.ip = ip;
             entry.has_ip = true;
+            entry.port = if port == 0 { entry.port } else { port };
         }
         // What is held was tried as the user known before this line.
         let voids = hit.verdict == Verdict::Gain

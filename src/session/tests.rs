@@ -257,6 +257,19 @@ fn an_attempt_counts_with_the_first_line_that_tells_of_it() {
 }
 
 #[test]
+fn another_port_is_another_session() {
+    let mut lent = Lent::new(2);
+    let mut s = lent.sessions();
+    let at = |part, port| Hit { port: Some(port), ..self::part(part, Source::Ip(A)) };
+    let n = |seen: Vec<Seen>| seen.len();
+    assert_eq!(n(feed(&mut s, &at(Part::Early, 4001), "1", 0)), 1);
+    assert_eq!(n(feed(&mut s, &part(Part::Middle, Source::Ip(A)), "1", 0)), 0, "no port, no difference");
+    assert_eq!(n(feed(&mut s, &at(Part::Late, 4002), "1", 0)), 1);
+    assert_eq!(n(feed(&mut s, &at(Part::Sum, 4002), "1", 0)), 0);
+    assert_eq!((n(feed(&mut s, &at(Part::Sum, 4003), "1", 0)), s.tally().reused.get()), (1, 2));
+}
+
+#[test]
 fn a_new_session_or_a_login_begins_anew() {
     let mut lent = Lent::new(4);
     let mut s = lent.sessions();
