@@ -53,6 +53,8 @@ pub mod ops;
 mod text;
 
 #[cfg(test)]
+mod lint_tests;
+#[cfg(test)]
 mod tests;
 
 pub use compile::compile;
