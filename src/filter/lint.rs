@@ -7,8 +7,8 @@
 //! - nothing open before the address: safe, the address is reached from the left through fixed text;
 //! - open and greedy before, and after the address only closed pieces to an anchored end: safe, since the
 //!   true tail is the last thing on the line, and text left of it cannot move the last occurrence;
-//! - open on both sides, and every open run ends before (a part of) the mark (`<user!, client: >`): safe, for what
-//!   matches has the mark once, and that is the daemon's own;
+//! - open on both sides, and every open run ends before (a part of) the mark (`<user!, client: >`) which cannot have
+//!   begun in what stands before the run: safe, for what matches has the mark once, and that is the daemon's own;
 //! - otherwise open on both sides, or lazy before: the client's text decides which address is found. Refused.
 //!
 //! Closed pieces behind the address must not be able to read the mark and what follows it as words of theirs: where the
@@ -35,8 +35,20 @@ pub(super) struct Flow {
     /// All of it does, so open text that does may follow.
     guarded: bool,
     word: Word,
+    pub prev: Prev,
     /// Some path reaches here without consuming a byte since the group began.
     pub consumed: bool,
+}
+
+/// What stands before the present place.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Prev {
+    #[default]
+    Anything,
+    /// A literal: its offset and length.
+    Literal(u16, u8),
+    /// An open run that ended before a part of the mark.
+    Bounded,
 }
 
 /// Behind an exposed address: what stands directly before the present place.
@@ -97,7 +109,7 @@ impl Flow {
 
     /// A word that can be any, also the mark's.
     pub(super) fn free_word(&mut self, optional: bool) -> Result<(), Problem> {
-        if self.exposed && !self.guarded {
+        if self.exposed {
             let after = match self.word {
                 Word::Fixed { blank: true } => optional,
                 Word::Optional { blank } => blank,
@@ -127,6 +139,11 @@ impl Flow {
             unbounded: self.unbounded | other.unbounded,
             guarded: self.guarded & other.guarded,
             word: self.word.max(other.word),
+            prev: match (self.prev, other.prev) {
+                (Prev::Bounded, prev) | (prev, Prev::Bounded) => prev,
+                (a, b) if a == b => a,
+                _ => Prev::Anything,
+            },
             consumed: self.consumed & other.consumed,
         }
     }

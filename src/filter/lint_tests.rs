@@ -50,6 +50,12 @@ fn forgeable_rules_are_refused() {
         "closed by <user> <ip>{ {<word>|x}}?",
         // The mark must bound what is before and what is behind, and be the literal at the address.
         "GET <text> from <ip> referer <text! from >",
+        // A mark that bounds the runs does not bound the words.
+        "GET <text! from > from <ip>{ <word>}?{ <word>}?",
+        // The mark may begin in what stands before the run.
+        "GET <text! from > from <ip> referer <text! from >",
+        "GET <text! from > from <ip><word><text!from >",
+        "GET <text!from > from <ip> a{fro|x}<text!from >",
         "GET <text! from > from <ip> referer <text>",
         "GET <text! from > from <ip> referer <text! by >",
         "GET <text! by > from <ip> referer <text! from >",
@@ -85,11 +91,10 @@ fn sound_rules_are_accepted() {
         "{<int> }*from <ip> <text>",
         "from <ip>{ <word>}* <text>",
         "for <user> from <host>{ via <[^ ]+>}?{ [preauth]}?",
-        "user=\\<<user! rip=>>, rip=<ip>{, <[\\x00-\\xff]*! rip=>}?",
+        "user=\\<<user! rip=>>, rip=<ip>{, <[\\x00-\\xff]*!rip=>}?",
         "user \"<user:[^\"]*!client: >\", client: <ip>, request: \"<[^\"]*!client: >\"",
-        "GET <text! from > from <ip> referer <text! from >",
-        "GET <text!from > from <ip> referer <text! from><user!from>",
-        "GET <text! from > from <ip>{ <word>}?{ <word>}?",
+        "GET <text! from > from <ip> referer <text!from >",
+        "GET <text!from > from <ip> referer {<text!from>{<text!from >}?}?<user!from>",
         "Request from '<user!' failed for '>' failed for '<ip>:<port:int>' (callid: <[^ ]*>) - Failed",
         "closed by <user> <ip> port <port:int>{ [preauth]}?",
         "closed by <user> <ip> <word>",

@@ -3,7 +3,7 @@
 use super::emit::Emitter;
 use super::error::Problem;
 use super::field::{self, Field, Repeat, What, character};
-use super::lint::Flow;
+use super::lint::{Flow, Prev};
 use super::ops::{self, Slot};
 
 /// How deep groups may nest.
@@ -103,6 +103,7 @@ impl<'e, 's> Writer<'e, 's> {
         self.literal = Some(at);
         self.flow.consumed = true;
         let len = self.emit.code.get(usize::from(at) + 1).copied().unwrap_or(0);
+        self.flow.prev = Prev::Literal(at + 2, len);
         if self.depth == 0 && len > self.need.1 {
             self.need = (at + 2, len);
         }
@@ -183,6 +184,21 @@ impl<'e, 's> Writer<'e, 's> {
         !text.is_empty() && self.noted(self.mark).windows(text.len()).any(|part| part == text)
     }
 
+    /// Whether a run that ends before `until` here ends before the mark, wherever that begins.
+    fn bounded(&self, until: &[u8]) -> bool {
+        let clear = match self.flow.prev {
+            Prev::Bounded => true,
+            Prev::Anything => false,
+            Prev::Literal(at, len) => {
+                let before = self.noted((at, len));
+                (1..until.len())
+                    .filter_map(|k| until.get(..k))
+                    .all(|begun| !before.ends_with(begun) && !begun.ends_with(before))
+            }
+        };
+        clear && self.marks(until)
+    }
+
     fn address(&mut self, literal: Option<u16>) -> Result<(), Problem> {
         let len = |at: u16| self.emit.code.get(usize::from(at) + 1).copied().unwrap_or(0);
         self.mark = literal.filter(|_| self.depth == 0).map_or((0, 0), |at| (at + 2, len(at)));
@@ -207,6 +223,7 @@ impl<'e, 's> Writer<'e, 's> {
 
     fn field(&mut self, field: &Field) -> Result<(), Problem> {
         let literal = self.literal.take();
+        let mut prev = Prev::Anything;
         if let Some(slot) = field.capture {
             self.emit.save(slot, false)?;
         }
@@ -224,7 +241,7 @@ impl<'e, 's> Writer<'e, 's> {
                 let open = repeat.set.has(b' ') && letters && repeat.max > 1;
                 let open = open || field.capture == Some(Slot::User);
                 if open {
-                    self.flow.open_text(repeat.lazy, self.marks(&repeat.until))?;
+                    self.flow.open_text(repeat.lazy, self.bounded(&repeat.until))?;
                 } else {
                     self.closed(repeat, letters)?;
                 }
@@ -233,6 +250,7 @@ impl<'e, 's> Writer<'e, 's> {
                     let len = repeat.until.len() as u8;
                     let bound = (self.emit.here() - u16::from(len), len);
                     self.flow.unbounded |= self.bounds.push(bound).is_err();
+                    prev = Prev::Bounded;
                 }
             }
             What::Quoted => {
@@ -253,6 +271,7 @@ impl<'e, 's> Writer<'e, 's> {
                 self.anchored = false;
             }
         }
+        self.flow.prev = prev;
         match field.capture {
             Some(slot) => self.emit.save(slot, true),
             None => Ok(()),
