@@ -150,7 +150,7 @@ fn repeat(text: &[u8]) -> Parse<'_, Repeat> {
     let named = |set: Set, min: u8| (set, min, UNBOUNDED);
     let word = |name: &'static str| {
         // A name ends where the field or its suffix does, so that "hexx" is no "hex".
-        terminated(tag(name), nom::combinator::peek(satisfy(|c| matches!(c, '>' | '~' | '!'))))
+        terminated(tag(name), nom::combinator::peek(satisfy(|c| matches!(c, '>' | '~' | '!' | '{'))))
     };
     let bracket = |text| {
         let (rest, set) = set(text)?;
@@ -166,7 +166,10 @@ fn repeat(text: &[u8]) -> Parse<'_, Repeat> {
         map(word("hex"), |_| named(Set::of(|b| b.is_ascii_hexdigit()), 1)),
         map(word("word"), move |_| named(Set::of(|b| !blank(b)), 1)),
         map(word("sp"), move |_| named(Set::of(blank), 1)),
-        map(alt((word("text"), word("user"))), |_| named(Set::ALL, 0)),
+        map((alt((word("text"), word("user"))), opt(bounds)), |(_, bounds)| {
+            let (min, max) = bounds.unwrap_or((0, UNBOUNDED));
+            (Set::ALL, min, max)
+        }),
         bracket,
     ))
     .parse(text)?;

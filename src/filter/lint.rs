@@ -18,7 +18,7 @@
 //!
 //! The lint takes the daemon's line to be whole. Where a log cuts long lines (1,024 bytes in musl's `syslog`,
 //! 2,048 in nginx), a client can write a text that ends where the cut is: there the open runs need bounds too, so
-//! that no line as long as the cut matches (`<user:[\x00-\xff]{0,254}>`).
+//! that no line as long as the cut matches (`<user{0,254}>`).
 
 use super::error::Problem;
 

@@ -110,6 +110,7 @@ fn sound_rules_are_accepted() {
         "ruser=<user! rhost=> rhost=<host>{ user=<[^ ]*>}?",
         "\"<[^\"]*>\" <ip>",
         "<int> <ip> <qstr><...>",
+        "for <user{0,100}> in <text{254}><id:text{1,9}> from <ip>",
         "from <ip> {<text>|<user>}<...>",
     ] {
         assert_eq!(problem(rule).map(|p| p.to_string()), None, "{rule}");

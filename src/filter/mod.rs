@@ -27,7 +27,7 @@
 //! | `<ip>` | IPv4 or IPv6, perhaps in brackets or with a zone; backs off so that `<ip>:<int>` works |
 //! | `<host>` | an address or a name with at least one letter; a name is recognised, never banned |
 //! | `<int>` `<hex>` `<word>` `<sp>` | one or more digits, hex digits, non-blanks, blanks |
-//! | `<text>` `<user>` | anything, greedy: **the last occurrence of what follows wins** |
+//! | `<text>` `<user>` | anything, greedy: **the last occurrence of what follows wins**; `<text{0,100}>` with bounds |
 //! | `<[a-z ]*>` `+` `{2,5}` | a set: one, any number, at least one, between; `^` inverts |
 //! | `~` `!lit` after a run | lazy; not beyond the first `lit` |
 //! | `<qstr>` | a double-quoted string with `\` escapes |
