@@ -21,6 +21,33 @@ const CUTS: [usize; 4] = [999, 1023, 2047, 8192];
 
 /// Filter and line.
 const LINES: &[(&str, &str)] = &[
+    ("sshd", "Nov 20 10:00:00 sshd[1234]: Failed password for invalid user % from ~ port 40022 ssh2"),
+    (
+        "sshd",
+        "Nov 20 10:00:00 sshd[1234]: Failed keyboard-interactive/pam for invalid user % from ~ port 40022 ssh2",
+    ),
+    (
+        "sshd",
+        "Nov 20 10:00:00 sshd[1234]: Failed publickey for invalid user % from ~ port 40022 ssh2: RSA SHA256:abc",
+    ),
+    ("sshd", "Nov 20 10:00:00 sshd[1234]: Invalid user % from ~ port 40022"),
+    ("sshd", "Nov 20 10:00:00 sshd[1234]: error: PAM: Authentication failure for illegal user % from ~"),
+    (
+        "sshd",
+        "Nov 20 10:00:00 sshd[1234]: error: maximum authentication attempts exceeded for invalid user % from ~ port 1 ssh2 [preauth]",
+    ),
+    ("sshd", "Nov 20 10:00:00 sshd[1234]: User % from ~ not allowed because not listed in AllowUsers"),
+    (
+        "sshd",
+        "Nov 20 10:00:00 sshd[1234]: Disconnecting invalid user % ~ port 1: Too many authentication failures [preauth]",
+    ),
+    (
+        "sshd",
+        "Nov 20 10:00:00 sshd[1234]: Disconnecting invalid user % ~ port 1: Change of username or service not allowed: (%,%) -> (%,%) [preauth]",
+    ),
+    ("sshd", "Nov 20 10:00:00 sshd[1234]: Connection closed by invalid user % ~ port 1 [preauth]"),
+    ("sshd", "Nov 20 10:00:00 sshd[1234]: Disconnected from authenticating user % ~ port 1 [preauth]"),
+    ("sshd", "Nov 20 10:00:00 sshd[1234]: Bad protocol version identification '%' from ~ port 1"),
     ("luci", "Jul  1 21:39:09 ap uhttpd[1]: luci: failed login on /% for % from ~"),
     ("luci", "Jul  1 21:39:09 ap uhttpd[1]: [info] luci: failed login on /% for % from ~"),
     (
@@ -130,7 +157,7 @@ fn pads(len: usize) -> Vec<String> {
 }
 
 /// Every line that a client makes of `template` by putting a piece of the line itself into one of its texts.
-fn forged(template: &str) -> BTreeSet<Vec<u8>> {
+fn forged(template: &str, cuts: &[usize]) -> BTreeSet<Vec<u8>> {
     let mut lines = BTreeSet::new();
     let slots: Vec<usize> = template.char_indices().filter(|(_, c)| *c == '%').map(|(at, _)| at).collect();
     let address = template.find('~').expect("an address");
@@ -147,7 +174,7 @@ fn forged(template: &str) -> BTreeSet<Vec<u8>> {
                 let copy = &template[start..end];
                 let within = copy.matches('%').count();
                 for padded in 0..=within + 1 {
-                    for cut in CUTS.into_iter().map(Some).chain([None]) {
+                    for cut in cuts.iter().copied().map(Some).chain([None]) {
                         let line =
                             |pad: &str| {
                                 let inner = fill(copy, VICTIM, |n| match padded {
@@ -189,8 +216,8 @@ fn no_native_filter_is_talked_into_blaming_another() {
     let mut tried = 0;
     for (name, template) in LINES {
         let filter = rules::find(name).expect("a built-in filter");
-        // The last mode has every rule.
-        let mode = filter.modes.iter().rfind(|mode| !mode.is_empty()).copied().unwrap_or("normal");
+        // Where there are modes, this one has every rule.
+        let mode = if filter.mode("aggressive").is_some() { "aggressive" } else { "normal" };
         let mut memory = Memory::new(name, mode);
         let mut blamed = |line: &[u8]| {
             let mut blamed = None;
@@ -203,7 +230,9 @@ fn no_native_filter_is_talked_into_blaming_another() {
         };
         let plain = fill(template, CLIENT, |_| "bob".into());
         assert_eq!(blamed(plain.as_bytes()), Some(client), "{name}: {plain}");
-        for line in forged(template) {
+        // BusyBox cuts at 256, its `<PRI>` included. Only sshd's and dropbear's own lines are short enough to be whole there.
+        let short = [235, 251, 256];
+        for line in forged(template, if *name == "sshd" { &short } else { &CUTS }) {
             tried += 1;
             assert_ne!(blamed(&line), Some(victim), "{name}: {}", line.escape_ascii());
         }
@@ -265,7 +294,7 @@ fn no_rule_that_the_lint_accepts_is_forged_by_its_own_line() {
         };
         let plain = fill(template, CLIENT, |_| "bob".into());
         assert_eq!(blamed(plain.as_bytes()), Addr::parse(CLIENT.as_bytes()), "{rule}: {plain}");
-        for line in forged(template) {
+        for line in forged(template, &CUTS) {
             // Cut lines are for the rule's author, who knows the log.
             let whole = !CUTS.contains(&line.len());
             for address in [CLIENT, "name.example", "a b", ""] {
