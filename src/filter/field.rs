@@ -207,7 +207,7 @@ fn field(text: &[u8]) -> Parse<'_, Field> {
     )));
     let (rest, named) = { slot }.parse(text)?;
     let bare_user = named.is_none() && rest.starts_with(b"user");
-    let (rest, what) = alt((
+    let (rest, mut what) = alt((
         value(What::Ip, end("ip")),
         value(What::Host, end("host")),
         value(What::Quoted, end("qstr")),
@@ -216,6 +216,10 @@ fn field(text: &[u8]) -> Parse<'_, Field> {
         look,
     ))
     .parse(rest)?;
+    if let (What::Repeat(repeat), Some(Slot::Port)) = (&mut what, named) {
+        // More digits are no port, but could be a client's padding up to where a log cuts.
+        repeat.max = repeat.max.min(5);
+    }
     let capture = match (&what, named) {
         (What::Ip | What::Host, None) => Some(Slot::Source),
         (What::Ip | What::Host | What::Look(..) | What::Rest, Some(_)) => return fail(Problem::BadField),

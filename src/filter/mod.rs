@@ -32,7 +32,7 @@
 //! | `~` `!lit` after a run | lazy; not beyond the first `lit` |
 //! | `<qstr>` | a double-quoted string with `\` escapes |
 //! | `<!a\|b>` `<=a\|b>` | here neither, here one of these literals |
-//! | `<user:T>` `<port:T>` `<sess:T>` `<id:T>` | captures what T matches |
+//! | `<user:T>` `<port:T>` `<sess:T>` `<id:T>` | captures what T matches; a port has five digits at most |
 //! | `<...>` | at the end: and anything more |
 //!
 //! Between directive and rule may stand `forget`, the session ends with this line, and for a `fail` one word that
