@@ -69,11 +69,11 @@ fn table(path: &Path, out: &mut String, all: &mut String, texts: &mut String) ->
          modes: {modes:?}, kind: Kind::{kind:?}, strip: {strip:?}, strip_starts: {strip_starts:?}, starts: {starts:?}, code: &{code:?}, sets: &{sets:?}, rules: &["
     )
     .expect("a string");
-    for Rule { ordinal, line, entry, need, key, mask, modes, verdict, forget } in rules {
+    for Rule { ordinal, line, entry, need, key, mask, modes, verdict, forget, part } in rules {
         write!(
             out,
             "Rule {{ ordinal: {ordinal}, line: {line}, entry: {entry}, need: {need:?}, key: {key}, mask: {mask}, \
-             modes: {modes}, verdict: Verdict::{verdict:?}, forget: {forget} }},"
+             modes: {modes}, verdict: Verdict::{verdict:?}, forget: {forget}, part: Part::{part:?} }},"
         )
         .expect("a string");
     }

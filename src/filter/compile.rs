@@ -3,7 +3,7 @@
 use super::emit::{Emitter, Space};
 use super::error::{Error, Problem};
 use super::text::{Stop, Writer};
-use super::{Filter, Kind, Rule, Set, Verdict, first, ops};
+use super::{Filter, Kind, Part, Rule, Set, Verdict, first, ops};
 
 /// Compiles the text of one filter into `space`.
 ///
@@ -115,10 +115,18 @@ impl<'s> Draft<'s> {
             Some(list) => self.modes(list).map_err(|problem| (problem, column(list)))?,
             None => u8::MAX,
         };
-        let (forget, rule) = match rest.strip_prefix("forget") {
-            Some(after) if after.starts_with([' ', '\t']) => (true, after.trim_start()),
-            _ => (false, rest),
-        };
+        let (mut forget, mut part, mut rule) = (false, Part::Whole, rest);
+        while let Some((word, after)) = rule.split_once([' ', '\t']) {
+            match word {
+                "forget" => forget = true,
+                "early" if verdict == Verdict::Fail => part = Part::Early,
+                "middle" if verdict == Verdict::Fail => part = Part::Middle,
+                "late" if verdict == Verdict::Fail => part = Part::Late,
+                "sum" if verdict == Verdict::Fail => part = Part::Sum,
+                _ => break,
+            }
+            rule = after.trim_start();
+        }
         if rule.is_empty() {
             return Err(at(Problem::EmptyRule));
         }
@@ -126,7 +134,7 @@ impl<'s> Draft<'s> {
         let (key, mask) = first::key(self.emit.code, self.emit.sets, entry + 1);
         let ordinal = u16::try_from(self.count + 1).unwrap_or(u16::MAX);
         let slot = self.rules.get_mut(self.count).ok_or_else(|| at(Problem::NoSpace))?;
-        *slot = Rule { ordinal, line: number, entry, need, key, mask, modes, verdict, forget };
+        *slot = Rule { ordinal, line: number, entry, need, key, mask, modes, verdict, forget, part };
         self.count += 1;
         Ok(())
     }

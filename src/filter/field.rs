@@ -150,7 +150,7 @@ fn repeat(text: &[u8]) -> Parse<'_, Repeat> {
     let named = |set: Set, min: u8| (set, min, UNBOUNDED);
     let word = |name: &'static str| {
         // A name ends where the field or its suffix does, so that "hexx" is no "hex".
-        terminated(tag(name), nom::combinator::peek(satisfy(|c| matches!(c, '>' | '~' | '!'))))
+        terminated(tag(name), nom::combinator::peek(satisfy(|c| matches!(c, '>' | '~' | '!' | '{'))))
     };
     let bracket = |text| {
         let (rest, set) = set(text)?;
@@ -166,7 +166,10 @@ fn repeat(text: &[u8]) -> Parse<'_, Repeat> {
         map(word("hex"), |_| named(Set::of(|b| b.is_ascii_hexdigit()), 1)),
         map(word("word"), move |_| named(Set::of(|b| !blank(b)), 1)),
         map(word("sp"), move |_| named(Set::of(blank), 1)),
-        map(alt((word("text"), word("user"))), |_| named(Set::ALL, 0)),
+        map((alt((word("text"), word("user"))), opt(bounds)), |(_, bounds)| {
+            let (min, max) = bounds.unwrap_or((0, UNBOUNDED));
+            (Set::ALL, min, max)
+        }),
         bracket,
     ))
     .parse(text)?;
@@ -204,7 +207,7 @@ fn field(text: &[u8]) -> Parse<'_, Field> {
     )));
     let (rest, named) = { slot }.parse(text)?;
     let bare_user = named.is_none() && rest.starts_with(b"user");
-    let (rest, what) = alt((
+    let (rest, mut what) = alt((
         value(What::Ip, end("ip")),
         value(What::Host, end("host")),
         value(What::Quoted, end("qstr")),
@@ -213,6 +216,10 @@ fn field(text: &[u8]) -> Parse<'_, Field> {
         look,
     ))
     .parse(rest)?;
+    if let (What::Repeat(repeat), Some(Slot::Port)) = (&mut what, named) {
+        // More digits are no port, but could be a client's padding up to where a log cuts.
+        repeat.max = repeat.max.min(5);
+    }
     let capture = match (&what, named) {
         (What::Ip | What::Host, None) => Some(Slot::Source),
         (What::Ip | What::Host | What::Look(..) | What::Rest, Some(_)) => return fail(Problem::BadField),

@@ -1,15 +1,24 @@
 //! The injection lint: a rule in which a client can choose the address does not compile.
 //!
-//! *Open* is a user capture, or a run that admits both blanks and letters: text that a client writes and that
-//! can look like the rest of the line. Three cases:
+//! *Open* is a user capture, a run that admits both blanks and letters, or a repeated group that does: text that a
+//! client writes and that can look like the rest of the line. The *mark* is the literal directly before the
+//! address, which the daemon writes there in every line. Four cases:
 //!
 //! - nothing open before the address: safe, the address is reached from the left through fixed text;
 //! - open and greedy before, and after the address only closed pieces to an anchored end: safe, since the
 //!   true tail is the last thing on the line, and text left of it cannot move the last occurrence;
-//! - open on both sides, or lazy before: the client's text decides which address is found. Refused.
+//! - open on both sides, and every open run ends before (a part of) the mark (`<user!, client: >`) which cannot have
+//!   begun in what stands before the run: safe, for what matches has the mark once, and that is the daemon's own;
+//! - otherwise open on both sides, or lazy before: the client's text decides which address is found. Refused.
 //!
-//! A repeated group that admits both blanks and letters is open where it stands before the address. Behind it, it is
-//! taken for a list that the daemon writes (`{ <[^ ]+>}*`), and the rule's author answers for that.
+//! Closed pieces behind the address must not be able to read the mark and what follows it as words of theirs: where the
+//! daemon writes a name for an address, the line would end in ` from name`, and a tail of optional words would let the
+//! client's own ` from 192.0.2.1` stand before it. So of two free words in a row (or of one, where the mark is a mere
+//! blank) none may be optional.
+//!
+//! The lint takes the daemon's line to be whole. Where a log cuts long lines (1,024 bytes in musl's `syslog`,
+//! 2,048 in nginx), a client can write a text that ends where the cut is: there the open runs need bounds too, so
+//! that no line as long as the cut matches (`<user{0,254}>`).
 
 use super::error::Problem;
 
@@ -20,27 +29,53 @@ pub(super) struct Flow {
     lazy: bool,
     address: bool,
     /// Open text stands before the address, so none may follow.
-    exposed: bool,
+    pub exposed: bool,
+    /// Some open text before the address does not end before the mark.
+    pub unbounded: bool,
+    /// All of it does, so open text that does may follow.
+    guarded: bool,
+    word: Word,
+    pub prev: Prev,
     /// Some path reaches here without consuming a byte since the group began.
     pub consumed: bool,
 }
 
+/// What stands before the present place.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Prev {
+    #[default]
+    Anything,
+    /// A literal: its offset and length.
+    Literal(u16, u8),
+    /// An open run that ended before a part of the mark.
+    Bounded,
+}
+
+/// Behind an exposed address: what stands directly before the present place.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Word {
+    #[default]
+    No,
+    /// A free word, and blanks behind it.
+    Fixed { blank: bool },
+    /// The same, and the word may be left out.
+    Optional { blank: bool },
+}
+
 impl Flow {
-    pub(super) fn open_text(&mut self, lazy: bool) -> Result<(), Problem> {
-        if self.exposed {
+    /// Open text; `bounded` where it ends before the mark of an address behind which it stands.
+    pub(super) fn open_text(&mut self, lazy: bool, bounded: bool) -> Result<(), Problem> {
+        if self.exposed && !(self.guarded && bounded) {
             return Err(Problem::ForgeableAddress);
         }
         self.open = true;
         self.lazy |= lazy;
+        self.word = Word::No;
         Ok(())
     }
 
-    /// Words, one after the other, out of a repeated group.
-    pub(super) fn open_words(&mut self) -> Result<(), Problem> {
-        if self.address { Ok(()) } else { self.open_text(false) }
-    }
-
-    pub(super) fn address(&mut self, in_loop: bool) -> Result<(), Problem> {
+    /// The address; `guarded` where all open text before it ends before its mark, `mark` whether that is more than blanks.
+    pub(super) fn address(&mut self, in_loop: bool, guarded: bool, mark: bool) -> Result<(), Problem> {
         if in_loop {
             return Err(Problem::AddressInLoop);
         }
@@ -52,6 +87,40 @@ impl Flow {
         }
         self.address = true;
         self.exposed = self.open;
+        self.guarded = guarded;
+        // Behind a mere blank every word can be the address.
+        self.word = if mark { Word::No } else { Word::Fixed { blank: false } };
+        Ok(())
+    }
+
+    /// Blanks.
+    pub(super) fn blank(&mut self) {
+        self.word = match self.word {
+            Word::No => Word::No,
+            Word::Fixed { .. } => Word::Fixed { blank: true },
+            Word::Optional { .. } => Word::Optional { blank: true },
+        };
+    }
+
+    /// What is neither a blank nor free to be the mark's word.
+    pub(super) fn fixed(&mut self) {
+        self.word = Word::No;
+    }
+
+    /// A word that can be any, also the mark's.
+    pub(super) fn free_word(&mut self, optional: bool) -> Result<(), Problem> {
+        if self.exposed {
+            let after = match self.word {
+                Word::Fixed { blank: true } => optional,
+                Word::Optional { blank } => blank,
+                _ => false,
+            };
+            if after {
+                return Err(Problem::ForgeableAddress);
+            }
+            self.word =
+                if optional { Word::Optional { blank: false } } else { Word::Fixed { blank: false } };
+        }
         Ok(())
     }
 
@@ -67,6 +136,14 @@ impl Flow {
             lazy: self.lazy | other.lazy,
             address: self.address | other.address,
             exposed: self.exposed | other.exposed,
+            unbounded: self.unbounded | other.unbounded,
+            guarded: self.guarded & other.guarded,
+            word: self.word.max(other.word),
+            prev: match (self.prev, other.prev) {
+                (Prev::Bounded, prev) | (prev, Prev::Bounded) => prev,
+                (a, b) if a == b => a,
+                _ => Prev::Anything,
+            },
             consumed: self.consumed & other.consumed,
         }
     }

@@ -10,11 +10,12 @@
 //!
 //! ```text
 //! filter sshd
-//! app    sshd sshd-session           # program names; "postfix/*", or "*" for any
+//! app    sshd sshd-session           # program names; "postfix/*", "postfix-*", or "*" for any
 //! kind   syslog                      # syslog | raw | clf | nginx-error | kernel
 //! strip  {{error|fatal}: {PAM: }?}?  # taken off the front of each text first
 //! fail   Failed <word> for {invalid user }?<user> from <host> port <port:int>{ ssh<int>}?
 //! fail@ddos,aggressive  Did not receive identification string from <ip>{ port <port:int>}?
+//! fail early   User <user> from <host> not allowed because <...>
 //! help   Connection from <ip><...>
 //! gain forget  Accepted <word> for <user> from <ip><...>
 //! ignore Failed none for <...>
@@ -26,13 +27,17 @@
 //! | `<ip>` | IPv4 or IPv6, perhaps in brackets or with a zone; backs off so that `<ip>:<int>` works |
 //! | `<host>` | an address or a name with at least one letter; a name is recognised, never banned |
 //! | `<int>` `<hex>` `<word>` `<sp>` | one or more digits, hex digits, non-blanks, blanks |
-//! | `<text>` `<user>` | anything, greedy: **the last occurrence of what follows wins** |
+//! | `<text>` `<user>` | anything, greedy: **the last occurrence of what follows wins**; `<text{0,100}>` with bounds |
 //! | `<[a-z ]*>` `+` `{2,5}` | a set: one, any number, at least one, between; `^` inverts |
 //! | `~` `!lit` after a run | lazy; not beyond the first `lit` |
 //! | `<qstr>` | a double-quoted string with `\` escapes |
 //! | `<!a\|b>` `<=a\|b>` | here neither, here one of these literals |
-//! | `<user:T>` `<port:T>` `<sess:T>` `<id:T>` | captures what T matches |
+//! | `<user:T>` `<port:T>` `<sess:T>` `<id:T>` | captures what T matches; a port has five digits at most |
 //! | `<...>` | at the end: and anything more |
+//!
+//! Between directive and rule may stand `forget`, the session ends with this line, and for a `fail` one word that
+//! says which part of an attempt its line tells of ([`Part`]): `early`, `middle`, `late` or `sum`. A rule whose text starts
+//! with such a word writes `\` before it.
 //!
 //! `\` makes the next character literal (`\t` is a tab, `\x1b` a byte). Rules are anchored at both ends, the
 //! first that matches wins, `ignore` rules come first. Where text that a client chooses could
@@ -47,6 +52,8 @@ mod lint;
 pub mod ops;
 mod text;
 
+#[cfg(test)]
+mod lint_tests;
 #[cfg(test)]
 mod tests;
 
@@ -111,6 +118,22 @@ pub enum Verdict {
     Ignore,
 }
 
+/// Which part of an attempt a `fail` line tells of. Daemons say several things of one attempt; a session counts
+/// it once, with the first line that tells of it. Lines that belong to no session all count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// All of it: it always counts.
+    Whole,
+    /// Its start. The session's next `late` or `middle` line is the same attempt.
+    Early,
+    /// What is said on the way: the same attempt as an `early` line before it, and as the next `late` one.
+    Middle,
+    /// Its end: it counts unless an `early` or `middle` line told of it.
+    Late,
+    /// What the session came to: it counts where nothing in the session has.
+    Sum,
+}
+
 /// Which lines a filter is tried on, and how their heads are taken off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -147,6 +170,8 @@ pub struct Rule {
     pub verdict: Verdict,
     /// Whether the session ends with it.
     pub forget: bool,
+    /// Which part of an attempt it tells of; [`Part::Whole`] where it is no `fail`.
+    pub part: Part,
 }
 
 impl Rule {
@@ -161,6 +186,7 @@ impl Rule {
         modes: 0,
         verdict: Verdict::Ignore,
         forget: false,
+        part: Part::Whole,
     };
 }
 

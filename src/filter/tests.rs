@@ -49,6 +49,9 @@ fn bad_rules_are_refused() {
         ("<[a]{3,2}>", "bad bounds"),
         ("<[a]{0,0}>", "bad bounds"),
         ("<[a]{255}>", "bad bounds"),
+        ("<text{3,2}>", "bad bounds"),
+        ("<int{2}>", "unknown field"),
+        ("<text{2}", "without"),
         ("<...>a", "only at the end"),
         ("{a<...>}", "only at the end"),
         ("{<text>}*a", "must not match nothing"),
@@ -60,36 +63,6 @@ fn bad_rules_are_refused() {
     ] {
         let error = refused(rule);
         assert!(error.contains(why), "{rule}: {error}");
-    }
-}
-
-#[test]
-fn the_lint_refuses_what_a_client_can_forge() {
-    for rule in [
-        "for <user> from <ip><...>",
-        "for <user> from <ip> as <text>",
-        "for <user:word> from <host> <[a-z ]*>",
-        "<text> from <ip>{ <qstr>}?",
-        "{for <user>}? from <ip>{<text>|x}",
-        "{<text>|x} <ip> {y|<user>}",
-        "of {<word> }*from <ip><...>",
-        "of {{<[a-z]>|<sp>}}* <ip> <text>",
-    ] {
-        assert!(refused(rule).contains("free text on both sides"), "{rule}");
-    }
-    assert!(refused("for <text~> from <ip>").contains("lazy"));
-    assert!(refused("for <[a-z ]*~!x> from <host>").contains("lazy"));
-    for rule in [
-        "from <ip> for <user> with <text><...>",
-        "for <user> from <ip> port <port:int>{ ssh<int>}?",
-        "for <word> from <ip><...>",
-        "{<ip>|<host>} <user>",
-        "<user> said <qstr>",
-        "{<[a-z]+>=<int>,}*from <ip> <text>",
-        "{<int> }*from <ip> <text>",
-        "from <ip>{ <word>}* <text>",
-    ] {
-        assert!(check(&format!("filter t\nfail {rule}")).is_ok(), "{rule}");
     }
 }
 

@@ -3,7 +3,7 @@
 use super::emit::Emitter;
 use super::error::Problem;
 use super::field::{self, Field, Repeat, What, character};
-use super::lint::Flow;
+use super::lint::{Flow, Prev};
 use super::ops::{self, Slot};
 
 /// How deep groups may nest.
@@ -26,6 +26,10 @@ pub(super) struct Writer<'e, 's> {
     in_loop: bool,
     /// What the group under `*` at hand admits so far: blanks, and letters that are not fixed.
     admits: (bool, bool),
+    /// Where the literals stand that open text before the address does not go beyond: offset, length.
+    bounds: heapless::Vec<(u16, u8), 6>,
+    /// The literal directly before the address.
+    mark: (u16, u8),
     anchored: bool,
 }
 
@@ -40,6 +44,8 @@ impl<'e, 's> Writer<'e, 's> {
             depth: 0,
             in_loop: false,
             admits: (false, false),
+            bounds: heapless::Vec::new(),
+            mark: (0, 0),
             anchored: true,
         }
     }
@@ -88,10 +94,16 @@ impl<'e, 's> Writer<'e, 's> {
 
     fn byte(&mut self, byte: u8) -> Result<(), Problem> {
         self.admits.0 |= byte == b' ';
+        if byte == b' ' {
+            self.flow.blank()
+        } else {
+            self.flow.fixed()
+        }
         let at = self.emit.literal(self.literal, byte)?;
         self.literal = Some(at);
         self.flow.consumed = true;
         let len = self.emit.code.get(usize::from(at) + 1).copied().unwrap_or(0);
+        self.flow.prev = Prev::Literal(at + 2, len);
         if self.depth == 0 && len > self.need.1 {
             self.need = (at + 2, len);
         }
@@ -145,7 +157,8 @@ impl<'e, 's> Writer<'e, 's> {
             }
             self.emit.jump(start).map_err(stop)?;
             if self.admits == (true, true) {
-                flow.open_words().map_err(stop)?;
+                flow.open_text(false, false).map_err(stop)?;
+                flow.unbounded = true;
             }
         }
         self.admits = (self.admits.0 | admits.0, self.admits.1 | admits.1);
@@ -160,14 +173,63 @@ impl<'e, 's> Writer<'e, 's> {
         Ok(if suffix == 0 { rest } else { rest.get(1..).unwrap_or(&[]) })
     }
 
+    /// The literal at a place that was noted.
+    fn noted(&self, (at, len): (u16, u8)) -> &[u8] {
+        let at = usize::from(at);
+        self.emit.code.get(at..at + usize::from(len)).unwrap_or(&[])
+    }
+
+    /// Whether `text` is a part of the mark: what does not go beyond it does not go beyond the mark either.
+    fn marks(&self, text: &[u8]) -> bool {
+        !text.is_empty() && self.noted(self.mark).windows(text.len()).any(|part| part == text)
+    }
+
+    /// Whether a run that ends before `until` here ends before the mark, wherever that begins.
+    fn bounded(&self, until: &[u8]) -> bool {
+        let clear = match self.flow.prev {
+            Prev::Bounded => true,
+            Prev::Anything => false,
+            Prev::Literal(at, len) => {
+                let before = self.noted((at, len));
+                (1..until.len())
+                    .filter_map(|k| until.get(..k))
+                    .all(|begun| !before.ends_with(begun) && !begun.ends_with(before))
+            }
+        };
+        clear && self.marks(until)
+    }
+
+    fn address(&mut self, literal: Option<u16>) -> Result<(), Problem> {
+        let len = |at: u16| self.emit.code.get(usize::from(at) + 1).copied().unwrap_or(0);
+        self.mark = literal.filter(|_| self.depth == 0).map_or((0, 0), |at| (at + 2, len(at)));
+        let guarded =
+            !self.flow.unbounded && self.bounds.iter().all(|&bound| self.marks(self.noted(bound)));
+        let mark = self.noted(self.mark).iter().any(|&b| b != b' ');
+        self.flow.address(self.in_loop, guarded, mark)
+    }
+
+    /// A run that is not open: tells the lint what it can be.
+    fn closed(&mut self, repeat: &Repeat, letters: bool) -> Result<(), Problem> {
+        let word = self.noted(self.mark).iter().filter(|&&b| b != b' ').all(|&b| repeat.set.has(b));
+        if repeat.set.has(b' ') && !letters {
+            self.flow.blank();
+        } else if word && letters {
+            return self.flow.free_word(self.depth > 0);
+        } else {
+            self.flow.fixed();
+        }
+        Ok(())
+    }
+
     fn field(&mut self, field: &Field) -> Result<(), Problem> {
-        self.literal = None;
+        let literal = self.literal.take();
+        let mut prev = Prev::Anything;
         if let Some(slot) = field.capture {
             self.emit.save(slot, false)?;
         }
         match &field.what {
             What::Ip | What::Host => {
-                self.flow.address(self.in_loop)?;
+                self.address(literal)?;
                 let op = if matches!(field.what, What::Ip) { ops::IP } else { ops::HOST };
                 let choice = self.emit.choice()?;
                 self.emit.bytes(&[op, choice])?;
@@ -177,13 +239,23 @@ impl<'e, 's> Writer<'e, 's> {
                 let letters = (b'a'..=b'z').chain(b'A'..=b'Z').any(|b| repeat.set.has(b));
                 self.admits = (self.admits.0 | repeat.set.has(b' '), self.admits.1 | letters);
                 let open = repeat.set.has(b' ') && letters && repeat.max > 1;
-                if open || field.capture == Some(Slot::User) {
-                    self.flow.open_text(repeat.lazy)?;
+                let open = open || field.capture == Some(Slot::User);
+                if open {
+                    self.flow.open_text(repeat.lazy, self.bounded(&repeat.until))?;
+                } else {
+                    self.closed(repeat, letters)?;
                 }
                 self.repeat(repeat)?;
+                if open {
+                    let len = repeat.until.len() as u8;
+                    let bound = (self.emit.here() - u16::from(len), len);
+                    self.flow.unbounded |= self.bounds.push(bound).is_err();
+                    prev = Prev::Bounded;
+                }
             }
             What::Quoted => {
-                self.flow.open_text(false)?;
+                self.flow.open_text(false, false)?;
+                self.flow.unbounded = true;
                 self.emit.bytes(&[ops::QSTR])?;
                 self.flow.consumed = true;
             }
@@ -199,6 +271,7 @@ impl<'e, 's> Writer<'e, 's> {
                 self.anchored = false;
             }
         }
+        self.flow.prev = prev;
         match field.capture {
             Some(slot) => self.emit.save(slot, true),
             None => Ok(()),

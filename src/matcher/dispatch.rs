@@ -110,7 +110,7 @@ impl<'a> Matcher<'a> {
                     any |= bit;
                     continue;
                 }
-                // "postfix/*" is kept as "postfix/".
+                // "postfix/*" is kept as "postfix/", "postfix-*" as "postfix-".
                 let name = name.strip_suffix('*').unwrap_or(name).as_bytes();
                 let mask = slots.len() - 1;
                 let ends = ends(name);
@@ -167,7 +167,16 @@ impl<'a> Matcher<'a> {
         }
         let Some(first) = message.text.first() else { return 0 };
         let starts = self.starts.get(usize::from(first % 16)).copied().unwrap_or(0);
-        self.named(message.app) & starts & among
+        let wanted = self.named(message.app) & starts & among;
+        if wanted != 0 || among == u32::MAX { wanted } else { self.own(message, among) }
+    }
+
+    /// In a daemon's own file `date security: …` names no program, though it looks like one: the filters in `among`
+    /// that read such files, where none of them knows the program.
+    #[inline(never)]
+    fn own(&self, message: &Message<'_>, among: u32) -> u32 {
+        let headed = message.pri.is_some() || self.named(message.app) & among != 0;
+        if headed { 0 } else { among & self.raw }
     }
 
     /// The filters for messages of `app`.
@@ -182,13 +191,13 @@ impl<'a> Matcher<'a> {
         if app.len() <= WHOLE && !may_part(ends) { found } else { found | self.parts(app) }
     }
 
-    /// The filters that want what stands before a `(` of `app`, or up to a `/` of it.
+    /// The filters that want what stands before a `(` of `app`, or up to a `/` or `-` of it.
     #[inline(never)]
     fn parts(&self, app: &[u8]) -> u32 {
         let wanted = |end: usize| app.get(..end).map_or(0, |name| self.slot(name, ends(name)));
         app.iter().enumerate().fold(0, |found, (at, b)| match b {
             b'(' => found | wanted(at),
-            b'/' => found | wanted(at + 1),
+            b'/' | b'-' => found | wanted(at + 1),
             _ => found,
         })
     }
@@ -203,6 +212,13 @@ impl<'a> Matcher<'a> {
         found: &mut impl FnMut(Hit<'t>),
     ) {
         let mut left = wanted;
+        // What nobody wants by its program's name is wanted as the line of a daemon's own file.
+        let own;
+        let mut message = message;
+        if message.form != Form::Raw && self.named(message.app) & wanted == 0 {
+            own = message.untagged();
+            message = &own;
+        }
         while left != 0 {
             let index = left.trailing_zeros() as usize;
             left &= left - 1;
@@ -269,6 +285,7 @@ fn one<'t>(
                     rule: rule.ordinal,
                     verdict: rule.verdict,
                     forget: rule.forget,
+                    part: rule.part,
                     source: machine.address(Slot::Source).map_or_else(named, Source::Ip),
                     user: get(Slot::User),
                     port: get(Slot::Port).and_then(port),

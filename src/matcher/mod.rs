@@ -18,7 +18,7 @@ pub mod oracle;
 #[cfg(test)]
 mod tests;
 
-pub use crate::filter::Verdict;
+pub use crate::filter::{Part, Verdict};
 pub use dispatch::{Active, AppSlot, Matcher};
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -50,6 +50,8 @@ pub struct Hit<'a> {
     pub verdict: Verdict,
     /// Whether the session ends with this line.
     pub forget: bool,
+    /// Which part of an attempt the line tells of.
+    pub part: Part,
     /// Whom the line blames.
     pub source: Source<'a>,
     /// The user name as logged.

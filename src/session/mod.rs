@@ -6,18 +6,25 @@
 //! 9 to 12 for its links. When full, the session not heard of for the longest time goes and is counted; a session idle for
 //! longer than the timeout counts as over. A hit costs O(length of its fields). Nothing panics, on any hit.
 //!
+//! # What counts once
+//!
+//! A daemon tells of one attempt in several lines, and rules say which ([`Part`]). In a session an attempt counts with the
+//! first of them: a name refused and the password tried with it are one, and a line that sums the session
+//! up counts only where nothing before it did.
+//!
 //! # Whom a failure is held against
 //!
 //! Only addresses of [`Source::Ip`] count, which the rules take from the daemon's own text; a host name is
 //! counted in [`Tally::hosts_unresolved`] and blames nobody. A session that knows an address never
-//! moves what it knows to another one: a line with a different address starts it afresh, for then the pid was reused.
+//! moves what it knows to another one: a line with a different address or port starts it afresh, for then the pid was
+//! reused.
 
 #[cfg(test)]
 mod tests;
 
 use crate::addr::Addr;
 use crate::lru::{Index, Link, List};
-use crate::matcher::{Hit, Source, Verdict};
+use crate::matcher::{Hit, Part, Source, Verdict};
 use crate::sip::Key;
 use crate::tally::tally;
 use crate::time::{Duration, Instant};
@@ -66,6 +73,8 @@ tally! {
         forgiven,
         /// Held attempts whose session ended, was idle too long, was evicted or began afresh.
         dropped,
+        /// Lines that told of an attempt which had counted.
+        told_again,
         /// Attempts without an address and without a session id.
         orphans,
         /// Attempts that named a host and no address.
@@ -74,7 +83,7 @@ tally! {
         gained,
         /// Accepted logins that cleared nothing, since their session tried several users.
         gains_held,
-        /// Sessions that began afresh because their address changed.
+        /// Sessions that began afresh because their address or port changed.
         reused,
         /// Sessions that were idle too long.
         expired,
@@ -97,6 +106,12 @@ pub struct Entry {
     has_ip: bool,
     has_user: bool,
     several_users: bool,
+    /// Something in this session counted.
+    counted: bool,
+    /// The part that told of the present attempt; `Whole` where a new one may begin.
+    told: Part,
+    /// The address's port; 0 where no line named it.
+    port: u16,
 }
 
 impl Entry {
@@ -112,6 +127,9 @@ impl Entry {
         has_ip: false,
         has_user: false,
         several_users: false,
+        counted: false,
+        told: Part::Whole,
+        port: 0,
     };
 
     fn ip(&self) -> Option<Addr> {
@@ -120,6 +138,23 @@ impl Entry {
 
     fn user(&self) -> Option<&[u8]> {
         if self.has_user { self.user.get(..usize::from(self.user_len)) } else { None }
+    }
+
+    /// How many new attempts a line is that tells of `part` of one, `times` over.
+    fn attempts(&mut self, part: Part, times: u32) -> u32 {
+        let again = match part {
+            Part::Whole => false,
+            Part::Sum if self.counted => return 0,
+            Part::Sum => false,
+            _ => self.told != Part::Whole && self.told < part,
+        };
+        self.counted = true;
+        self.told = match part {
+            Part::Early | Part::Middle => part,
+            Part::Late => Part::Whole,
+            Part::Whole | Part::Sum => self.told,
+        };
+        times.saturating_sub(u32::from(again))
     }
 
     fn note_user(&mut self, name: &[u8], hash: u32) {
@@ -204,6 +239,7 @@ impl<'a> Sessions<'a> {
     /// be empty), `times` how often the line stands for itself ("message repeated"; 0 counts as 1).
     ///
     /// - *fail* with an address: a failure of that address; failures held by the session are released to it first.
+    ///   A line that tells of an attempt again is none ([`Part`]).
     /// - *fail* without one: a failure of the session's address, else held until that is known. Where
     ///   the line names a host instead, nothing is held.
     /// - *help*: the session learns the address (and releases what it held) or the user.
@@ -240,13 +276,16 @@ impl<'a> Sessions<'a> {
         };
         let Some(entry) = self.entries.get_mut(usize::from(slot)) else { return };
         if let Some(ip) = ip {
-            if entry.ip().is_some_and(|known| known != ip) {
+            let port = hit.port.unwrap_or(0);
+            let moved = port != 0 && entry.port != 0 && port != entry.port;
+            if entry.ip().is_some_and(|known| known != ip) || moved {
                 self.tally.reused.bump();
                 self.tally.dropped.add(u64::from(entry.held));
                 *entry = Entry { key: entry.key, heard: entry.heard, ..Entry::EMPTY };
             }
             entry.ip = ip;
             entry.has_ip = true;
+            entry.port = if port == 0 { entry.port } else { port };
         }
         // What is held was tried as the user known before this line.
         let voids = hit.verdict == Verdict::Gain
@@ -255,6 +294,7 @@ impl<'a> Sessions<'a> {
         if voids {
             self.tally.forgiven.add(u64::from(entry.held));
             entry.held = 0;
+            (entry.counted, entry.told) = (false, Part::Whole);
         }
         if let Some(ip) = entry.ip().filter(|_| entry.held > 0) {
             let attempts = core::mem::take(&mut entry.held);
@@ -265,23 +305,28 @@ impl<'a> Sessions<'a> {
         if let Some((user, hash)) = user_hash {
             entry.note_user(user, hash);
         }
-        let user = hit.user.or(entry.user());
         match hit.verdict {
-            Verdict::Fail => match entry.ip() {
-                Some(ip) => {
-                    self.tally.failures.add(u64::from(times));
-                    out(Event::Failure(Failure { ip, user, attempts: times }));
+            // A name in place of the address is nobody's failure yet: a later line may still know whose.
+            Verdict::Fail if entry.ip().is_none() && matches!(hit.source, Source::Host(_)) => {}
+            Verdict::Fail => {
+                let attempts = entry.attempts(hit.part, times);
+                match entry.ip() {
+                    _ if attempts == 0 => self.tally.told_again.bump(),
+                    Some(ip) => {
+                        self.tally.failures.add(u64::from(attempts));
+                        let user = hit.user.or(entry.user());
+                        out(Event::Failure(Failure { ip, user, attempts }));
+                    }
+                    None => {
+                        self.tally.held.add(u64::from(attempts));
+                        entry.held = entry.held.saturating_add(attempts);
+                    }
                 }
-                None if matches!(hit.source, Source::Host(_)) => {}
-                None => {
-                    self.tally.held.add(u64::from(times));
-                    entry.held = entry.held.saturating_add(times);
-                }
-            },
+            }
             Verdict::Gain if voids => {
                 if let Some(ip) = entry.ip() {
                     self.tally.gained.bump();
-                    out(Event::Gained { ip, user });
+                    out(Event::Gained { ip, user: hit.user.or(entry.user()) });
                 }
             }
             Verdict::Gain => self.tally.gains_held.bump(),

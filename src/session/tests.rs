@@ -20,7 +20,18 @@ fn fail(ip: Addr, user: &str, n: u32) -> Seen {
 
 fn hit<'a>(verdict: Verdict, source: Source<'a>, user: Option<&'a str>) -> Hit<'a> {
     let user = user.map(str::as_bytes);
-    Hit { filter: 0, rule: 1, verdict, forget: false, source, user, port: None, sess: None, id: None }
+    Hit {
+        filter: 0,
+        rule: 1,
+        verdict,
+        forget: false,
+        part: Part::Whole,
+        source,
+        user,
+        port: None,
+        sess: None,
+        id: None,
+    }
 }
 
 struct Lent {
@@ -205,6 +216,89 @@ fn without_memory_every_line_stands_alone() {
     assert_eq!(s.tally().orphans.get(), 1);
 }
 
+fn part(part: Part, source: Source<'static>) -> Hit<'static> {
+    Hit { part, ..hit(Verdict::Fail, source, None) }
+}
+
+/// How many attempts each of `parts` is, in one session whose address is known (`with`) or not until the end.
+fn counts(parts: &[Part], with: bool) -> Vec<u32> {
+    let mut lent = Lent::new(2);
+    let mut s = lent.sessions();
+    let source = if with { Source::Ip(A) } else { Source::None };
+    let counted = |seen: Vec<Seen>| {
+        seen.iter().map(|e| if let Seen::Failure(_, _, n) = e { *n } else { 0 }).sum::<u32>()
+    };
+    let mut each: Vec<u32> =
+        parts.iter().map(|&p| counted(feed(&mut s, &part(p, source), "1", 0))).collect();
+    each.push(counted(feed(&mut s, &hit(Verdict::Help, Source::Ip(A), None), "1", 0)));
+    each
+}
+
+#[test]
+fn an_attempt_counts_with_the_first_line_that_tells_of_it() {
+    use Part::*;
+    for (parts, each) in [
+        (&[Early, Late][..], &[1, 0][..]),
+        (&[Early, Late, Late], &[1, 0, 1]),
+        (&[Early, Middle, Late, Middle, Late], &[1, 0, 0, 1, 0]),
+        (&[Middle, Middle, Late, Late], &[1, 1, 0, 1]),
+        (&[Late, Late, Sum], &[1, 1, 0]),
+        (&[Early, Early, Middle, Early], &[1, 1, 0, 1]),
+        (&[Sum, Sum], &[1, 0]),
+        (&[Sum, Late], &[1, 1]),
+        (&[Early, Sum, Late], &[1, 0, 0]),
+        (&[Early, Whole, Late, Whole], &[1, 1, 0, 1]),
+    ] {
+        assert_eq!(counts(parts, true), [each, &[0]].concat(), "{parts:?}");
+        let mut late = vec![0; each.len()];
+        late.push(each.iter().sum());
+        assert_eq!(counts(parts, false), late, "{parts:?} without an address");
+    }
+}
+
+#[test]
+fn another_port_is_another_session() {
+    let mut lent = Lent::new(2);
+    let mut s = lent.sessions();
+    let at = |part, port| Hit { port: Some(port), ..self::part(part, Source::Ip(A)) };
+    let n = |seen: Vec<Seen>| seen.len();
+    assert_eq!(n(feed(&mut s, &at(Part::Early, 4001), "1", 0)), 1);
+    assert_eq!(n(feed(&mut s, &part(Part::Middle, Source::Ip(A)), "1", 0)), 0, "no port, no difference");
+    assert_eq!(n(feed(&mut s, &at(Part::Late, 4002), "1", 0)), 1);
+    assert_eq!(n(feed(&mut s, &at(Part::Sum, 4002), "1", 0)), 0);
+    assert_eq!((n(feed(&mut s, &at(Part::Sum, 4003), "1", 0)), s.tally().reused.get()), (1, 2));
+}
+
+#[test]
+fn a_new_session_or_a_login_begins_anew() {
+    let mut lent = Lent::new(4);
+    let mut s = lent.sessions();
+    let one = |ip| [Seen::Failure(ip, None, 1)];
+    let (early, late) = (part(Part::Early, Source::Ip(A)), part(Part::Late, Source::Ip(A)));
+    assert_eq!(feed(&mut s, &early, "1", 0), one(A));
+    // Another address is another session, and so is what comes after the end or after a long silence.
+    assert_eq!(feed(&mut s, &part(Part::Late, Source::Ip(B)), "1", 0), one(B));
+    assert_eq!(feed(&mut s, &early, "2", 0), one(A));
+    feed(&mut s, &Hit { forget: true, ..hit(Verdict::Help, Source::Ip(A), None) }, "2", 0);
+    assert_eq!(feed(&mut s, &late, "2", 0), one(A));
+    assert_eq!(feed(&mut s, &early, "3", 0), one(A));
+    assert_eq!(feed(&mut s, &late, "3", 601), one(A));
+    assert_eq!(feed(&mut s, &early, "4", 601), one(A));
+    feed(&mut s, &hit(Verdict::Gain, Source::Ip(A), None), "4", 601);
+    assert_eq!(feed(&mut s, &part(Part::Sum, Source::Ip(A)), "4", 601), one(A));
+    // Without a session nothing ties two lines together.
+    assert_eq!(feed(&mut s, &early, "", 601), one(A));
+    assert_eq!(feed(&mut s, &late, "", 601), one(A));
+    // A repeated line is one attempt told again and the rest of it new.
+    feed(&mut s, &early, "5", 601);
+    let mut seen = Vec::new();
+    s.feed(&late, b"5", b"router", 3, Instant::from_secs(601), &mut |e| seen.push(own(e)));
+    assert_eq!(seen, [Seen::Failure(A, None, 2)]);
+    assert_eq!(s.tally().told_again.get(), 0);
+    assert_eq!(feed(&mut s, &part(Part::Sum, Source::Ip(A)), "5", 601), []);
+    assert_eq!(s.tally().told_again.get(), 1);
+}
+
 /// The oracle: what a session knows, in the words of the contract, one map entry a session and no limit.
 #[derive(Clone, Default)]
 struct Known {
@@ -212,6 +306,8 @@ struct Known {
     held: u32,
     users: Vec<&'static str>,
     heard: u64,
+    /// The parts told since the session began.
+    parts: Vec<Part>,
 }
 
 fn oracle(all: &mut HashMap<u8, Known>, step: &Step, now: u64) -> Vec<Seen> {
@@ -234,14 +330,31 @@ fn oracle(all: &mut HashMap<u8, Known>, step: &Step, now: u64) -> Vec<Seen> {
     let now_user = bytes(k.users.last().copied());
     if step.verdict == Verdict::Gain && one_user {
         k.held = 0;
+        k.parts.clear();
     }
     if let Some(ip) = k.ip.filter(|_| k.held > 0) {
         out.push(Seen::Failure(ip, bytes(before), k.held));
         k.held = 0;
     }
     match (step.verdict, k.ip) {
-        (Verdict::Fail, Some(ip)) => out.push(Seen::Failure(ip, now_user, step.times)),
-        (Verdict::Fail, None) if !step.named => k.held += step.times,
+        (Verdict::Fail, None) if step.named => {}
+        (Verdict::Fail, ip) => {
+            let staged = k.parts.iter().rfind(|p| !matches!(p, Part::Whole | Part::Sum));
+            let again = match step.part {
+                Part::Whole => 0,
+                Part::Sum if k.parts.is_empty() => 0,
+                Part::Sum => step.times,
+                Part::Early => 0,
+                Part::Middle => u32::from(staged == Some(&Part::Early)),
+                Part::Late => u32::from(matches!(staged, Some(Part::Early | Part::Middle))),
+            };
+            k.parts.push(step.part);
+            match (step.times - again, ip) {
+                (0, _) => {}
+                (new, Some(ip)) => out.push(Seen::Failure(ip, now_user, new)),
+                (new, None) => k.held += new,
+            }
+        }
         (Verdict::Gain, Some(ip)) if one_user => out.push(Seen::Gained(ip, now_user)),
         _ => {}
     }
@@ -255,6 +368,7 @@ fn oracle(all: &mut HashMap<u8, Known>, step: &Step, now: u64) -> Vec<Seen> {
 struct Step {
     pid: u8,
     verdict: Verdict,
+    part: Part,
     ip: Option<Addr>,
     named: bool,
     user: Option<&'static str>,
@@ -268,18 +382,25 @@ fn step() -> impl Strategy<Value = Step> {
     let ip = prop_oneof![3 => Just(None), 2 => Just(Some(A)), 1 => Just(Some(B))];
     let user = prop_oneof![2 => Just(None), 2 => Just(Some("root")), 1 => Just(Some("bob"))];
     let wait = prop_oneof![8 => 0u64..60, 1 => 500u64..700];
-    (0u8..4, verdict, ip, any::<bool>(), user, 1u32..4, proptest::bool::weighted(0.1), wait).prop_map(
-        |(pid, verdict, ip, named, user, times, forget, wait)| Step {
+    let part = prop_oneof![
+        3 => Just(Part::Whole),
+        1 => Just(Part::Early),
+        1 => Just(Part::Middle),
+        2 => Just(Part::Late),
+        1 => Just(Part::Sum),
+    ];
+    (0u8..4, (verdict, part), ip, any::<bool>(), user, 1u32..4, proptest::bool::weighted(0.1), wait)
+        .prop_map(|(pid, (verdict, part), ip, named, user, times, forget, wait)| Step {
             pid,
             verdict,
+            part,
             ip,
             named: named && ip.is_none(),
             user,
             times,
             forget,
             wait,
-        },
-    )
+        })
 }
 
 proptest! {
@@ -296,7 +417,7 @@ proptest! {
                 None if step.named => Source::Host(b"example.com"),
                 None => Source::None,
             };
-            let hit = Hit { forget: step.forget, ..hit(step.verdict, source, step.user) };
+            let hit = Hit { forget: step.forget, part: step.part, ..hit(step.verdict, source, step.user) };
             let mut seen = Vec::new();
             let at = Instant::from_secs(now);
             s.feed(&hit, &[b'0' + step.pid], b"", step.times, at, &mut |e| seen.push(own(e)));
@@ -322,7 +443,7 @@ proptest! {
         for (verdict, filter, bytes, forget, now) in &parts {
             let verdict = [Verdict::Fail, Verdict::Help, Verdict::Gain, Verdict::Ignore][usize::from(*verdict)];
             let source = if bytes.len() % 2 == 0 { Source::None } else { Source::Host(bytes) };
-            let h = Hit { filter: *filter, rule: 0, verdict, forget: *forget, source, user: Some(bytes),
+            let h = Hit { filter: *filter, rule: 0, verdict, forget: *forget, part: Part::Whole, source, user: Some(bytes),
                 port: None, sess: Some(bytes), id: None };
             s.feed(&h, bytes, bytes, 0, Instant::from_millis(*now), &mut |_| {});
             prop_assert!(s.len() <= slots);

@@ -139,3 +139,11 @@ fn in_kernel(pri: Option<u8>, mut head: Head<'_>) -> Head<'_> {
     }
     head
 }
+
+/// See [`Message::untagged`].
+pub(super) fn untag<'a>(message: &Message<'a>) -> Message<'a> {
+    let (_, after_pri) = level::pri(message.line);
+    let text = dated(after_pri).map_or(after_pri, |dated| dated.rest);
+    let text = text.strip_prefix(b":").unwrap_or(text).trim_ascii_start();
+    Message { form: Form::Raw, host: b"", app: b"", pid: b"", text, times: 1, ..*message }
+}

@@ -93,6 +93,12 @@ impl<'a> Message<'a> {
             times: 1,
         }
     }
+
+    /// The other reading of a headed line: a daemon's own, whose words only look like a tag (`2026-07-01 21:37:58
+    /// smtp: rejected`). [`Form::Raw`], the text is all that follows the date. For filters of such daemons.
+    pub fn untagged(&self) -> Self {
+        head::untag(self)
+    }
 }
 
 /// What a line is.

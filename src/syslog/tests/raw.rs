@@ -1,4 +1,4 @@
-//! Daemons' own files: a text and perhaps a date.
+//! Daemons' own files: a text and perhaps a date; and lines with a header read as such.
 use super::*;
 
 #[test]
@@ -46,5 +46,26 @@ fn daemons_own_files() {
         assert_eq!((got.form, got.app, utf8(got.text)), (Form::Raw, &b""[..], text), "{line}");
         let want = time.then_some("2026-07-01T19:37:58");
         assert_eq!(when(line).as_deref().map(|t| &t[..19]), want, "{line}");
+    }
+}
+
+#[test]
+fn a_headed_line_can_be_read_without_its_tag() {
+    for (line, text) in [
+        ("2026-07-01 21:37:58   smtp: postmaster [192.0.2.7] x", "smtp: postmaster [192.0.2.7] x"),
+        (
+            "<38>Jul  1 21:37:58 gw sshd[9]: message repeated 3 times: [ x]",
+            "gw sshd[9]: message repeated 3 times: [ x]",
+        ),
+        ("[2026-07-01 21:37:58]: x", "x"),
+        ("no date", "no date"),
+    ] {
+        let got = message(line.as_bytes()).untagged();
+        assert_eq!(
+            (got.form, utf8(got.app), utf8(got.text), got.times),
+            (Form::Raw, "", text, 1),
+            "{line}"
+        );
+        assert_eq!(got.stamp, message(line.as_bytes()).stamp);
     }
 }

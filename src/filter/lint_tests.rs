@@ -1,0 +1,118 @@
+//! What the lint refuses and what it accepts, by somebody who chooses user names, banners, URLs, referrers and the
+//! names in reverse DNS. `tests/injection.rs` attacks the accepted ones.
+
+use super::*;
+use std::format;
+use std::string::ToString;
+use std::vec;
+
+fn problem(rule: &str) -> Option<Problem> {
+    let (mut code, mut sets, mut rules) = (vec![0; 4096], vec![Set::NONE; 32], vec![Rule::EMPTY; 2]);
+    let space = Space { code: &mut code, sets: &mut sets, rules: &mut rules };
+    let mut found = None;
+    let text = format!("filter t\nfail {rule}");
+    let filter = compile(&text, space, &mut |error| found = Some(error.problem));
+    assert_eq!(filter.is_none(), found.is_some(), "{rule}");
+    found
+}
+
+#[test]
+fn forgeable_rules_are_refused() {
+    for rule in [
+        // A name may say ` from 9.9.9.9 `, and what stands behind it as well.
+        "for <user> from <ip><...>",
+        "for <user> from <ip> as <text>",
+        "for <user:word> from <host> <[a-z ]*>",
+        "<text> from <ip>{ <qstr>}?",
+        "{for <user>}? from <ip>{<text>|x}",
+        "{<text>|x} <ip> {y|<user>}",
+        "banner <[ -~]+> from <ip> name <user>",
+        "ptr <user:[^ ]+> [<ip>] helo <text>",
+        "<qstr> from <ip> <qstr>",
+        // Words in a loop are free text, wherever they stand.
+        "of {<word> }*from <ip><...>",
+        "of {{<[a-z]>|<sp>}}* <ip> <text>",
+        "{<word> }*[<ip>]{ <word>}*",
+        "user=\\<<user>>, rip=<ip>{, <[^ ]+>}*",
+        "user=\\<<user>>, rip=<ip>{,{ <[^ ]+>}*}?",
+        "for <user> from <ip> {<[a-z]> |<[0-9]>}*",
+        "user \"<user:[^\"]*>\", client: <ip>, request: \"{<[^\"]>}*\"",
+        // A quote that the client writes ends the text too.
+        "user \"<user:[^\"]*>\", client: <ip>, request: \"<[^\"]*>\"",
+        "user \"<user:[^\"]*>\", client: <ip>, request: <qstr>",
+        // The client's ` from 9.9.9.9`, the daemon's ` from name.example` read as two words.
+        "helo=<text> from <ip>{ <word>}?{ <word>}?",
+        "helo=<text> from <ip>{ <word> <word>}?",
+        "helo=<text> from <ip>{ {a|<word>} <[a-z.]+>}?",
+        "helo=<text> from <ip>{ <word>}? <word>",
+        "helo=<text> from <ip>{ <word><sp><word>}?",
+        "closed by <user> <ip>{ <word>}?",
+        "closed by <user> <ip>{ {<word>|x}}?",
+        // The mark must bound what is before and what is behind, and be the literal at the address.
+        "GET <text> from <ip> referer <text! from >",
+        // A mark that bounds the runs does not bound the words.
+        "GET <text! from > from <ip>{ <word>}?{ <word>}?",
+        // The mark may begin in what stands before the run.
+        "GET <text! from > from <ip> referer <text! from >",
+        "GET <text! from > from <ip><word><text!from >",
+        "GET <text!from > from <ip> a{fro|x}<text!from >",
+        "GET <text! from > from <ip> referer <text>",
+        "GET <text! from > from <ip> referer <text! by >",
+        "GET <text! by > from <ip> referer <text! from >",
+        "GET <text! from > from {a}?<ip> x <text! from >",
+        "GET <text! from >{ from }<ip> <text! from >",
+        "GET <text! from > from {<ip>|x} <text! from >",
+        "GET <text! from > from <ip><...>",
+        "<qstr> from <ip> <text! from >",
+        "{<word> }*{<text! from >}? from <ip> <text! from >",
+    ] {
+        assert_eq!(problem(rule), Some(Problem::ForgeableAddress), "{rule}");
+    }
+    for rule in ["for <text~> from <ip>", "for <[a-z ]*~!x> from <host>", "<user:[ -~]+~! from > from <ip>"]
+    {
+        assert_eq!(problem(rule), Some(Problem::LazyBeforeAddress), "{rule}");
+    }
+    for rule in ["{from <ip> }*", "{{<ip>|x} }*"] {
+        assert_eq!(problem(rule), Some(Problem::AddressInLoop), "{rule}");
+    }
+    assert_eq!(problem("<ip> by <ip>"), Some(Problem::TwoAddresses));
+}
+
+#[test]
+fn sound_rules_are_accepted() {
+    for rule in [
+        "from <ip> for <user> with <text><...>",
+        "for <user> from <ip>",
+        "for <user> from <ip> port <port:int>{ ssh<int>}?",
+        "for <word> from <ip><...>",
+        "{<ip>|<host>} <user>",
+        "<user> said <qstr>",
+        "{<[a-z]+>=<int>,}*from <ip> <text>",
+        "{<int> }*from <ip> <text>",
+        "from <ip>{ <word>}* <text>",
+        "for <user> from <host>{ via <[^ ]+>}?{ [preauth]}?",
+        "user=\\<<user! rip=>>, rip=<ip>{, <[\\x00-\\xff]*!rip=>}?",
+        "user \"<user:[^\"]*!client: >\", client: <ip>, request: \"<[^\"]*!client: >\"",
+        "GET <text! from > from <ip> referer <text!from >",
+        "GET <text!from > from <ip> referer {<text!from>{<text!from >}?}?<user!from>",
+        "Request from '<user!' failed for '>' failed for '<ip>:<port:int>' (callid: <[^ ]*>) - Failed",
+        "closed by <user> <ip> port <port:int>{ [preauth]}?",
+        "closed by <user> <ip> <word>",
+        "for <user> from <ip> <word> <word>",
+        "for <user> from <ip>{: <[A-Z]+> <[A-Za-z0-9]+>}?",
+        "for <user> from <ip>{ <word>}?",
+        "for <user> from <ip>{ <int>}*",
+        "for <user> from <ip><[ ]*>",
+        "[client <ip>] user <user>: <text>",
+        "<[^ \\[]*>[<ip>]: <text>",
+        "{<[^ ]+> }?(<[^ ]*>) [<ip>] <text>",
+        "Client <id:text> [<ip>:<port:int>] disconnected",
+        "ruser=<user! rhost=> rhost=<host>{ user=<[^ ]*>}?",
+        "\"<[^\"]*>\" <ip>",
+        "<int> <ip> <qstr><...>",
+        "for <user{0,100}> in <text{254}><id:text{1,9}> from <ip>",
+        "from <ip> {<text>|<user>}<...>",
+    ] {
+        assert_eq!(problem(rule).map(|p| p.to_string()), None, "{rule}");
+    }
+}
