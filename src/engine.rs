@@ -8,7 +8,7 @@
 use crate::addr::{Addr, Prefix};
 use crate::blocklist::{Ban, Blocklist, Change, Cursor, Inserted, Reason, Scope};
 use crate::jail::{Allow, Attempt, JailId, Judged, Outcome, Policy, Sentence, Tracker, Why};
-use crate::matcher::{Hit, Matcher, Scratch};
+use crate::matcher::{Hit, Matcher, Scratch, Wanted};
 use crate::session::{Event, Failure, Sessions};
 use crate::syslog::{Message, Parsed};
 use crate::tally::tally;
@@ -240,8 +240,11 @@ impl<'a> Engine<'a> {
         if own {
             self.tally.own.bump();
         }
-        let last =
-            if own || wanted == 0 { None } else { self.judge(rules, message, wanted, input.clock, watch) };
+        let last = if own || wanted.is_none() {
+            None
+        } else {
+            self.judge(rules, message, wanted, input.clock, watch)
+        };
         if let Some(slot) = Repeat::of(self.parts.repeats, input.stream) {
             *slot = Repeat { stream: input.stream, last };
         }
@@ -252,7 +255,7 @@ impl<'a> Engine<'a> {
         &mut self,
         rules: &Rules<'_>,
         message: &Message<'_>,
-        wanted: u32,
+        wanted: Wanted,
         clock: Clock<'_>,
         watch: &mut dyn Watcher,
     ) -> Option<(JailId, Addr)> {

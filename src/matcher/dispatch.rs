@@ -41,6 +41,24 @@ impl AppSlot<'_> {
 /// Names up to this length are told apart by their [`ends`].
 const WHOLE: usize = 16;
 
+/// The filters that want a message; see [`Matcher::wanted`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Bit i: the i-th active filter.
+    filters: u32,
+    /// As the line of a daemon's own file, in which what looks like a program's name is none.
+    own: bool,
+}
+
+impl Wanted {
+    const NONE: Self = Self { filters: 0, own: false };
+
+    /// Whether none does.
+    pub fn is_none(self) -> bool {
+        self.filters == 0
+    }
+}
+
 /// The filters in use and the index over their program names.
 #[derive(Debug)]
 pub struct Matcher<'a> {
@@ -160,23 +178,27 @@ impl<'a> Matcher<'a> {
     /// The filters in `among` (bit i: the i-th active filter) that want `message`, for [`Matcher::each`]. Most messages
     /// are wanted by none.
     #[inline(always)]
-    pub fn wanted(&self, message: &Message<'_>, among: u32) -> u32 {
+    pub fn wanted(&self, message: &Message<'_>, among: u32) -> Wanted {
         if message.form == Form::Raw {
             // No program is named, so the filters that the source is for may be meant, whatever else they read.
-            return if among == u32::MAX { self.raw } else { among };
+            return Wanted { filters: if among == u32::MAX { self.raw } else { among }, own: false };
         }
-        let Some(first) = message.text.first() else { return 0 };
+        let Some(first) = message.text.first() else { return Wanted::NONE };
         let starts = self.starts.get(usize::from(first % 16)).copied().unwrap_or(0);
-        let wanted = self.named(message.app) & starts & among;
-        if wanted != 0 || among == u32::MAX { wanted } else { self.own(message, among) }
+        let filters = self.named(message.app) & starts & among;
+        if filters != 0 || among == u32::MAX {
+            Wanted { filters, own: false }
+        } else {
+            self.own(message, among)
+        }
     }
 
     /// In a daemon's own file `date security: …` names no program, though it looks like one: the filters in `among`
     /// that read such files, where none of them knows the program.
     #[inline(never)]
-    fn own(&self, message: &Message<'_>, among: u32) -> u32 {
+    fn own(&self, message: &Message<'_>, among: u32) -> Wanted {
         let headed = message.pri.is_some() || self.named(message.app) & among != 0;
-        if headed { 0 } else { among & self.raw }
+        if headed { Wanted::NONE } else { Wanted { filters: among & self.raw, own: true } }
     }
 
     /// The filters for messages of `app`.
@@ -206,19 +228,19 @@ impl<'a> Matcher<'a> {
     pub fn each<'t>(
         &self,
         message: &Message<'t>,
-        wanted: u32,
+        wanted: Wanted,
         scratch: &mut Scratch<'_>,
         tally: &mut Tally,
         found: &mut impl FnMut(Hit<'t>),
     ) {
-        let mut left = wanted;
-        // What nobody wants by its program's name is wanted as the line of a daemon's own file.
-        let own;
-        let mut message = message;
-        if message.form != Form::Raw && self.named(message.app) & wanted == 0 {
-            own = message.untagged();
-            message = &own;
-        }
+        let untagged;
+        let message = if wanted.own {
+            untagged = message.untagged();
+            &untagged
+        } else {
+            message
+        };
+        let mut left = wanted.filters;
         while left != 0 {
             let index = left.trailing_zeros() as usize;
             left &= left - 1;

@@ -19,7 +19,7 @@ pub mod oracle;
 mod tests;
 
 pub use crate::filter::{Part, Verdict};
-pub use dispatch::{Active, AppSlot, Matcher};
+pub use dispatch::{Active, AppSlot, Matcher, Wanted};
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub use machine::run_with;
