@@ -438,30 +438,6 @@ fn both_families_have_a_socket_on_one_port() {
 }
 
 #[test]
-fn a_file_named_twice_is_for_both_filters() {
-    let folder = Folder::new();
-    let log = folder.join("log");
-    fs::write(&log, "").expect("a log");
-    let source = |filter: &str| {
-        let path = log.display();
-        format!("config source\n\toption kind 'file'\n\toption path '{path}'\n\tlist filter '{filter}'\n")
-    };
-    let mut conf =
-        String::from("config edgeban 'global'\n\toption state_dir 'STATE'\n\toption maxretry '1'\n");
-    conf += &[source("sshd"), source("dropbear")].concat();
-    conf += "config jail 'sshd'\nconfig jail 'dropbear'\n";
-    let edgeban = Edgeban::start(folder.path(), &conf, &[], &["--dry-run"]);
-    let mut file = File::options().append(true).open(&log).expect("the log");
-    writeln!(file, "Nov 22 20:00:00 h sshd[1]: Failed password for root from 203.0.113.1 port 22 ssh2")
-        .and_then(|()| {
-            let text = "Bad password attempt for 'root' from 203.0.113.2:4000";
-            writeln!(file, "Nov 22 20:00:00 h dropbear[1]: {text}")
-        })
-        .expect("written");
-    until("both bans", 20, || edgeban.bans() == ["203.0.113.1", "203.0.113.2"]);
-}
-
-#[test]
 fn a_dry_run_does_not_move_the_place_where_the_next_run_begins() {
     let folder = Folder::new();
     let log = folder.join("log");

@@ -379,9 +379,10 @@ impl Core {
         sources.each(|id, spec, _, _| {
             let at = usize::from(id.0);
             masks.resize(masks.len().max(at + 1), u32::MAX);
-            if let Some(slot) = masks.get_mut(at) {
-                // Named twice, it is for the filters of both.
-                *slot = specs.iter().filter(|(s, _)| s == spec).fold(0, |all, (_, mask)| all | mask);
+            if let (Some(slot), Some((_, mask))) =
+                (masks.get_mut(at), specs.iter().find(|(s, _)| s == spec))
+            {
+                *slot = *mask;
             }
         });
     }
