@@ -4,7 +4,6 @@ use super::sys::Errno;
 use crate::time::Instant;
 use crate::time::civil::{Calendar, Civil, Stamp};
 use core::cell::Cell;
-use core::mem::MaybeUninit;
 
 /// Now on `CLOCK_MONOTONIC`, in milliseconds since boot. The kernel's ban timeouts run on the same clock.
 pub fn now() -> Instant {
@@ -29,23 +28,6 @@ fn read(clock: libc::clockid_t) -> (i64, i64) {
     };
     #[allow(clippy::unnecessary_cast, reason = "32 bits wide on some targets")]
     (t.tv_sec as i64, t.tv_nsec as i64 / 1_000_000)
-}
-
-/// Seconds east of Greenwich that the local zone (`TZ`, else /etc/localtime or what the libc has instead) was at
-/// `epoch` (seconds since 1970). 0 for a time that the libc cannot name.
-pub fn utc_offset(epoch: i64) -> i32 {
-    #[allow(irrefutable_let_patterns, clippy::useless_conversion, reason = "32 bits wide on some targets")]
-    let Ok(t) = libc::time_t::try_from(epoch) else {
-        return 0;
-    };
-    let mut tm = MaybeUninit::<libc::tm>::zeroed();
-    // SAFETY: both pointers outlive the call; `tm` was zeroed, so reading it is sound even after a failure.
-    let tm = unsafe {
-        tzset();
-        libc::localtime_r(&t, tm.as_mut_ptr());
-        tm.assume_init()
-    };
-    i32::try_from(tm.tm_gmtoff).unwrap_or(0)
 }
 
 /// Seconds since 1970 of a local date. In the hour that a zone repeats, either; in the hour that it skips, the
@@ -109,19 +91,36 @@ pub fn random_u64() -> Result<u64, Errno> {
     Ok(u64::from_ne_bytes(bytes))
 }
 
-/// 32 random bits.
-pub fn random_u32() -> Result<u32, Errno> {
-    random_u64().map(|n| n as u32)
-}
-
-unsafe extern "C" {
-    /// POSIX; localtime_r alone need not notice a changed `TZ`.
-    fn tzset();
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::mem::MaybeUninit;
+
+    unsafe extern "C" {
+        /// POSIX; localtime_r alone need not notice a changed `TZ`.
+        fn tzset();
+    }
+
+    /// Seconds east of Greenwich that the local zone (`TZ`, else /etc/localtime or what the libc has instead) was at
+    /// `epoch` (seconds since 1970). 0 for a time that the libc cannot name.
+    fn utc_offset(epoch: i64) -> i32 {
+        #[allow(
+            irrefutable_let_patterns,
+            clippy::useless_conversion,
+            reason = "32 bits wide on some targets"
+        )]
+        let Ok(t) = libc::time_t::try_from(epoch) else {
+            return 0;
+        };
+        let mut tm = MaybeUninit::<libc::tm>::zeroed();
+        // SAFETY: both pointers outlive the call; `tm` was zeroed, so reading it is sound even after a failure.
+        let tm = unsafe {
+            tzset();
+            libc::localtime_r(&t, tm.as_mut_ptr());
+            tm.assume_init()
+        };
+        i32::try_from(tm.tm_gmtoff).unwrap_or(0)
+    }
 
     #[test]
     fn clocks_move_forward() {

@@ -19,8 +19,6 @@ use std::vec::Vec;
 const STACK: usize = 256;
 /// Choice points that the memo has room for at the longest line; the worst native rule has fewer.
 const CHOICES: usize = 32;
-/// How long a session is remembered after its last line.
-const SESSION_TIME: Duration = Duration::from_secs(600);
 
 /// What an entry of a fresh table is, all of its bytes being zero.
 ///
@@ -143,7 +141,7 @@ pub fn engine(settings: &Settings, maxretry: u16, streams: usize, key: [u64; 3])
     let storage =
         blocklist::Storage { slots: mapped(bans), cells: mapped(2 * bans), words: mapped(bans / 2) };
     Engine::new(Parts {
-        sessions: sessions.lend(wide, SESSION_TIME),
+        sessions: sessions.lend(wide, session::IDLE_TIMEOUT),
         tracker,
         blocklist: Blocklist::new(storage, [b, c]),
         scratch: Box::leak(Box::new(Matching::new(global.max_line as usize))).lend(),

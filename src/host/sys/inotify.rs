@@ -27,9 +27,6 @@ pub struct Event<'a> {
 pub struct Inotify(OwnedFd);
 
 impl Inotify {
-    /// A buffer of this size always holds one event.
-    pub const LONGEST_EVENT: usize = 16 + libc::NAME_MAX as usize + 1;
-
     /// A new instance. [`libc::EMFILE`] beyond `fs.inotify.max_user_instances`.
     pub fn new() -> Result<Self, Errno> {
         // SAFETY: takes no pointer, and the descriptor is new.
