@@ -285,11 +285,17 @@ fn no_rule_that_the_lint_accepts_is_forged_by_its_own_line() {
             let Parsed::Message(message) = parse(&line) else { return None };
             let mut scratch = Scratch { stack: &mut stack, memo: &mut memo, steps: 0 };
             let mut blamed = None;
-            matcher.each(&message, 1, &mut scratch, &mut Tally::default(), &mut |hit| {
-                if let Source::Ip(ip) = hit.source {
-                    blamed = Some(ip);
-                }
-            });
+            matcher.each(
+                &message,
+                matcher.wanted(&message, 1),
+                &mut scratch,
+                &mut Tally::default(),
+                &mut |hit| {
+                    if let Source::Ip(ip) = hit.source {
+                        blamed = Some(ip);
+                    }
+                },
+            );
             blamed
         };
         let plain = fill(template, CLIENT, |_| "bob".into());

@@ -5,7 +5,7 @@
 //!
 //! * **Memory** is what [`Storage`] lends, 46 bytes an entry, hosts and prefixes alike; nothing else grows.
 //! * **Full** is a value: a new ban takes the place of the automatic one that expires first (a permanent one
-//!   last of all); where every entry is manual, it is refused. Both are counted in [`BlocklistTally`].
+//!   last of all); where every entry is manual, it is refused. Both are counted in [`Tally`].
 //! * **A lookup** reads and never writes, and takes a bounded number of steps: one look a length class in use
 //!   at a Bloom filter, and one probe of a hash table a "maybe". The table's hash is strongly universal
 //!   under the caller's key, so nobody can choose addresses that collide.
@@ -131,7 +131,7 @@ impl Inserted {
 
 tally! {
     /// What happened since the start.
-    pub struct BlocklistTally {
+    pub struct Tally {
         /// New entries.
         added,
         /// Entries banned again while they were there.
@@ -178,7 +178,7 @@ pub struct Cursor(Option<(u64, Prefix)>);
 pub struct Blocklist<'a> {
     table: Table<'a>,
     sieve: Sieve<'a>,
-    tally: BlocklistTally,
+    tally: Tally,
 }
 
 impl<'a> Blocklist<'a> {
@@ -189,7 +189,7 @@ impl<'a> Blocklist<'a> {
         let draw = |n| key.hash(n, 0, 0);
         let index = Index::new(cells, Universal::new([0, 1, 2, 3, 4, 5].map(draw)));
         let sieve = Sieve::new(words, [6, 7].map(draw));
-        Self { table: Table::new(slots, index), sieve, tally: BlocklistTally::default() }
+        Self { table: Table::new(slots, index), sieve, tally: Tally::default() }
     }
 
     /// How many entries there are.
@@ -213,7 +213,7 @@ impl<'a> Blocklist<'a> {
     }
 
     /// The counters.
-    pub fn tally(&self) -> &BlocklistTally {
+    pub fn tally(&self) -> &Tally {
         &self.tally
     }
 
@@ -369,7 +369,8 @@ impl<'a> Blocklist<'a> {
         self.merged(addr, &mut ())
     }
 
-    /// [`Blocklist::lookup`], and how many cells of the hash table it read.
+    /// [`Blocklist::lookup`], and how many cells of the hash table it read: for tests of its bound.
+    #[doc(hidden)]
     pub fn lookup_steps(&self, addr: Addr) -> (Option<Scope>, u32) {
         let mut steps = 0;
         (self.merged(addr, &mut steps), steps)

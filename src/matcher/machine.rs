@@ -71,7 +71,7 @@ impl Frame {
 /// Memory that a caller lends the machine. Its size decides what can be matched, never whether it is safe.
 #[derive(Debug)]
 pub struct Scratch<'a> {
-    /// One frame a pending choice. 64 suit every native filter on ordinary lines; samples needed 73 at the most.
+    /// One frame a pending choice. 96 serve every native filter; their samples need 73 at the most.
     pub stack: &'a mut [Frame],
     /// Three words and (text length + 1) bits a choice point. 1,120 words serve a 1 KiB line and
     /// 32 choice points.

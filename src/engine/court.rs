@@ -1,0 +1,125 @@
+//! From a failure to a ban: who counts as its source, whether that may be banned, and whether it has failed enough.
+
+use super::{Clock, Jail, Rules, Tally, Watcher};
+use crate::addr::{Addr, Prefix};
+use crate::blocklist::{Ban, Blocklist, Change, Reason};
+use crate::jail::{Attempt, JailId, Judged, Outcome, Sentence, Tracker};
+use crate::session::Failure;
+use crate::syslog::Message;
+use crate::time::Instant;
+use crate::time::civil::Calendar;
+
+/// The part of an engine that judges, borrowed for one line.
+pub(super) struct Court<'e, 'a, 'r> {
+    pub(super) rules: &'e Rules<'r>,
+    pub(super) tracker: &'e mut Tracker<'a>,
+    pub(super) blocklist: &'e mut Blocklist<'a>,
+    pub(super) seed: &'e mut u32,
+    pub(super) tally: &'e mut Tally,
+    pub(super) latest: &'e mut Instant,
+    pub(super) watch: &'e mut dyn Watcher,
+}
+
+impl Court<'_, '_, '_> {
+    /// The time that `message` is for, and now; `None` where it waited and does not say.
+    pub(super) fn when(&mut self, message: &Message<'_>, clock: Clock<'_>) -> Option<(Instant, Instant)> {
+        let read = |calendar: &Calendar<'_>| {
+            message.stamp.and_then(|s| s.read()).and_then(|s| s.epoch_ms(calendar))
+        };
+        let millis = |epoch: Option<i64>| u64::try_from(epoch?).ok();
+        match clock {
+            Clock::Live(now) => Some((now, now)),
+            Clock::CatchUp { now, calendar } => {
+                let age = u64::try_from(calendar.now_ms).ok()?.saturating_sub(millis(read(calendar))?);
+                // A line from before the engine's clock began cannot be placed on it, so it is no more than late.
+                let at = now.millis().checked_sub(age)?;
+                Some((Instant::from_millis(at), now))
+            }
+            Clock::Replay(recent) => {
+                let stamp = message.stamp.map_or(&b""[..], |s| s.0);
+                let at = millis(recent.epoch_ms(stamp, read)).map_or(*self.latest, Instant::from_millis);
+                if at > *self.latest {
+                    *self.latest = at;
+                    let Self { blocklist, watch, .. } = self;
+                    blocklist
+                        .expire(at, usize::MAX, |ban| watch.change(Change::Removed(ban, Reason::Expired)));
+                }
+                Some((at, *self.latest))
+            }
+        }
+    }
+
+    /// What counts as one source with `ip` and may be banned for it.
+    pub(super) fn target(&self, jail: &Jail<'_>, ip: Addr) -> Judged {
+        let own = jail.policy.ignoreself;
+        match self.rules.allow.judge(jail.policy.source(ip), ip, own) {
+            Judged::Ban(target) if !jail.allow.rules().is_empty() => jail.allow.judge(target, ip, own),
+            judged => judged,
+        }
+    }
+
+    pub(super) fn failure(&mut self, id: JailId, failure: &Failure<'_>, at: Instant, now: Instant) {
+        let Some(jail) = self.rules.jails.get(usize::from(id)).filter(|jail| jail.enabled) else { return };
+        self.tally.failures.add(u64::from(failure.attempts));
+        let Judged::Ban(target) = self.target(jail, failure.ip) else { return self.tally.allowed.bump() };
+        if target != jail.policy.source(failure.ip) {
+            self.tally.narrowed.bump();
+        }
+        if self.blocklist.lookup(failure.ip).is_some_and(|scope| scope == 0 || scope == jail.scope) {
+            return self.tally.already_banned.bump();
+        }
+        self.watch.failure(id, failure, at);
+        let attempt = Attempt { target, count: failure.attempts, at };
+        let random = self.random();
+        match self.tracker.fail(id, &jail.policy, attempt, now, random) {
+            Outcome::Ban(sentence) => {
+                self.pass(jail, sentence, now);
+                self.again(jail, target, now);
+            }
+            Outcome::Again(sentence) => self.pass(jail, sentence, now),
+            Outcome::Late | Outcome::Counted { .. } | Outcome::Untracked => {}
+        }
+    }
+
+    fn pass(&mut self, jail: &Jail<'_>, sentence: Sentence, now: Instant) {
+        self.tally.sentences.bump();
+        self.watch.sentence(&sentence);
+        let Sentence { target, jail: id, since, until, before } = sentence;
+        let ban = Ban { target, jail: id, scope: jail.scope, manual: false, before, since, until };
+        self.blocklist.insert(ban, now).changes().for_each(|change| self.watch.change(change));
+    }
+
+    /// Another jail's ban is a failure to the recidive jail, which bans the same source for longer.
+    fn again(&mut self, by: &Jail<'_>, target: Prefix, now: Instant) {
+        let recidive = |jail: &Jail<'_>| jail.enabled && jail.recidive;
+        let Some(at) = self.rules.jails.iter().position(recidive).filter(|_| !by.recidive) else { return };
+        let (Some(jail), Ok(id)) = (self.rules.jails.get(at), JailId::try_from(at)) else { return };
+        if jail.allow.overlaps(target, jail.policy.ignoreself).is_some() {
+            return;
+        }
+        let random = self.random();
+        let attempt = Attempt { target, count: 1, at: now };
+        if let Outcome::Ban(sentence) | Outcome::Again(sentence) =
+            self.tracker.fail(id, &jail.policy, attempt, now, random)
+        {
+            self.pass(jail, sentence, now);
+        }
+    }
+
+    pub(super) fn gained(&mut self, id: JailId, ip: Addr) {
+        let Some(jail) = self.rules.jails.get(usize::from(id)) else { return };
+        if let Judged::Ban(target) = self.target(jail, ip) {
+            self.tracker.gained(id, target);
+        }
+    }
+
+    /// Marsaglia's xorshift32: extra time need not be secret, only uneven.
+    fn random(&mut self) -> u32 {
+        let mut x = if *self.seed == 0 { 0x9e37_79b9 } else { *self.seed };
+        x ^= x << 13;
+        x ^= x >> 17;
+        x ^= x << 5;
+        *self.seed = x;
+        x
+    }
+}
