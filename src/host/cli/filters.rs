@@ -38,9 +38,8 @@ pub(super) fn run(options: &Options) -> Done {
                 return out.done();
             }
             let mut ordinal = 0;
-            for (at, line) in
-                rules::text(&name).unwrap_or("").lines().enumerate().filter(|(_, l)| !l.is_empty())
-            {
+            let text = rules::text(&name).unwrap_or_default();
+            for (at, line) in text.lines().enumerate().filter(|(_, l)| !l.is_empty()) {
                 let rule = filter.rules.iter().any(|rule| usize::from(rule.line) == at + 1);
                 ordinal += usize::from(rule);
                 let number = if rule { ordinal.to_string() } else { "".to_string() };
