@@ -175,7 +175,7 @@ impl<'a> Matcher<'a> {
     /// that read such files, where none of them knows the program.
     #[inline(never)]
     fn own(&self, message: &Message<'_>, among: u32) -> u32 {
-        let headed = message.pri.is_some() || self.named(message.app) & among != 0;
+        let headed = message.pri.is_some() || self.known(message.app) & among != 0;
         if headed { 0 } else { among & self.raw }
     }
 
@@ -189,6 +189,12 @@ impl<'a> Matcher<'a> {
         let ends = ends(app);
         let found = self.any | self.slot(app, ends);
         if app.len() <= WHOLE && !may_part(ends) { found } else { found | self.parts(app) }
+    }
+
+    /// As [`Matcher::named`], where code is dearer than time.
+    #[inline(never)]
+    fn known(&self, app: &[u8]) -> u32 {
+        self.named(app)
     }
 
     /// The filters that want what stands before a `(` of `app`, or up to a `/` or `-` of it.
@@ -215,7 +221,7 @@ impl<'a> Matcher<'a> {
         // What nobody wants by its program's name is wanted as the line of a daemon's own file.
         let own;
         let mut message = message;
-        if message.form != Form::Raw && self.named(message.app) & wanted == 0 {
+        if message.form != Form::Raw && wanted & !self.raw == 0 && self.known(message.app) & wanted == 0 {
             own = message.untagged();
             message = &own;
         }
