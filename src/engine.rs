@@ -7,7 +7,7 @@
 
 use crate::addr::{Addr, Prefix};
 use crate::blocklist::{Ban, Blocklist, Change, Cursor, Inserted, Reason, Scope};
-use crate::jail::{Allow, Attempt, JailId, Judged, Outcome, Policy, Sentence, Tracker};
+use crate::jail::{Allow, Attempt, JailId, Judged, Outcome, Policy, Sentence, Tracker, Why};
 use crate::matcher::{Hit, Matcher, Scratch};
 use crate::session::{Event, Failure, Sessions};
 use crate::syslog::{Message, Parsed};
@@ -155,8 +155,8 @@ tally! {
 /// Why an order of a person is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// It covers an address that is never banned.
-    Allowed,
+    /// It is, or covers, an address that is never banned.
+    Allowed(Why),
     /// The blocklist is full of manual bans.
     Full,
     /// There is no such jail.
@@ -316,12 +316,12 @@ impl<'a> Engine<'a> {
         let found =
             rules.jails.get(usize::from(jail)).filter(|jail| jail.enabled).ok_or(Refused::NoJail)?;
         let mut court = self.court(rules, watch);
-        let ignored = matches!(court.target(found, ip), Judged::Ignored(_));
+        let judged = court.target(found, ip);
         court.failure(jail, &Failure { ip, user: None, attempts: 1 }, now, now);
-        if ignored { Err(Refused::Allowed) } else { Ok(()) }
+        if let Judged::Ignored(why) = judged { Err(Refused::Allowed(why)) } else { Ok(()) }
     }
 
-    /// A ban that a person ordered, from `now` until `until`.
+    /// A ban that a person ordered, from `now` until `until`; one that is there and lasts longer stays as long.
     pub fn ban(
         &mut self,
         rules: &Rules<'_>,
@@ -331,16 +331,42 @@ impl<'a> Engine<'a> {
         until: Instant,
         watch: &mut dyn Watcher,
     ) -> Result<(), Refused> {
+        self.order(rules, (target, jail), (now, until), false, watch)
+    }
+
+    /// [`Engine::ban`] by a person who said for how long: one that is there ends then too, be it sooner.
+    pub fn ban_until(
+        &mut self,
+        rules: &Rules<'_>,
+        target: Prefix,
+        jail: JailId,
+        now: Instant,
+        until: Instant,
+        watch: &mut dyn Watcher,
+    ) -> Result<(), Refused> {
+        self.order(rules, (target, jail), (now, until), true, watch)
+    }
+
+    fn order(
+        &mut self,
+        rules: &Rules<'_>,
+        (target, jail): (Prefix, JailId),
+        (now, until): (Instant, Instant),
+        exact: bool,
+        watch: &mut dyn Watcher,
+    ) -> Result<(), Refused> {
         let (scope, before) = match rules.jails.get(usize::from(jail)) {
             Some(found) => (found.scope, self.parts.tracker.history(jail, &found.policy, target, now)),
             None if jail == MANUAL => (0, 0),
             None => return Err(Refused::NoJail),
         };
-        if rules.allow.permits(target).is_err() {
-            return Err(Refused::Allowed);
+        rules.allow.permits(target).map_err(Refused::Allowed)?;
+        if let Some(found) = rules.jails.get(usize::from(jail)) {
+            found.allow.permits(target).map_err(Refused::Allowed)?;
         }
         let ban = Ban { target, jail, scope, manual: true, before, since: now, until };
-        let inserted = self.parts.blocklist.insert(ban, now);
+        let list = &mut self.parts.blocklist;
+        let inserted = if exact { list.insert_until(ban, now) } else { list.insert(ban, now) };
         inserted.changes().for_each(|change| watch.change(change));
         match inserted {
             Inserted::Full => Err(Refused::Full),
@@ -360,9 +386,7 @@ impl<'a> Engine<'a> {
         now: Instant,
         watch: &mut impl Watcher,
     ) -> Result<(), Refused> {
-        if rules.allow.permits(target).is_err() {
-            return Err(Refused::Allowed);
-        }
+        rules.allow.permits(target).map_err(Refused::Allowed)?;
         let (since, until) = span;
         let ban = Ban { target, jail: RESTORED, scope, manual: false, before: 0, since, until };
         let inserted = self.parts.blocklist.insert(ban, now);
@@ -381,6 +405,24 @@ impl<'a> Engine<'a> {
         let mut cursor = Cursor::default();
         while let Some(ban) = self.parts.blocklist.list(&mut cursor) {
             if ban.target.bits() >= target.bits() && target.contains(ban.target.addr()) {
+                self.parts.blocklist.remove(ban.target);
+                watch.change(Change::Removed(ban, Reason::Unbanned));
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// Ends the bans that `rules` do not permit any more, since they hold an address that is never banned. Returns how
+    /// many.
+    pub fn pardon(&mut self, rules: &Rules<'_>, watch: &mut dyn Watcher) -> usize {
+        let mut count = 0;
+        let mut cursor = Cursor::default();
+        while let Some(ban) = self.parts.blocklist.list(&mut cursor) {
+            let jail = rules.jails.get(usize::from(ban.jail)).filter(|_| !ban.manual);
+            let own_too = jail.is_none_or(|jail| jail.policy.ignoreself);
+            let listed = jail.and_then(|jail| jail.allow.overlaps(ban.target, own_too));
+            if rules.allow.overlaps(ban.target, own_too).or(listed).is_some() {
                 self.parts.blocklist.remove(ban.target);
                 watch.change(Change::Removed(ban, Reason::Unbanned));
                 count += 1;

@@ -26,6 +26,115 @@
 //! | 6 | [`control`] | JSON commands and replies |
 //! | 7 | [`engine`] | the only file that names every stage |
 //! | 8 | `host` | std only: sources, netlink sockets, clock, signals, daemon |
+//!
+//! # Embedding the core
+//!
+//! Lend the tables, choose filters and jails, push bytes with the time they came at, and hear of bans. A whole program:
+//!
+//! ```
+//! use edgeban::addr::Addr;
+//! use edgeban::blocklist::{self, Blocklist, Change};
+//! use edgeban::engine::{Clock, Engine, Input, Jail, Parts, Repeat, Rules, Watcher};
+//! use edgeban::frame::{self, Framer, Framing};
+//! use edgeban::jail::{self, Allow, Policy, Totals, Tracker};
+//! use edgeban::lru::Link;
+//! use edgeban::matcher::{Active, AppSlot, Frame, Matcher, Scratch};
+//! use edgeban::rules::SSHD;
+//! use edgeban::session::{self, Sessions};
+//! use edgeban::time::Instant;
+//!
+//! const SESSIONS: usize = 16;
+//! const SOURCES: usize = 32;
+//! const MAXRETRY: usize = 5;
+//! const BANS: usize = 64;
+//!
+//! /// What happens, told in order. A device would program its packet filter here.
+//! #[derive(Default)]
+//! struct Firewall {
+//!     bans: Vec<String>,
+//! }
+//!
+//! impl Watcher for Firewall {
+//!     fn change(&mut self, change: Change) {
+//!         if let Change::Added(ban) = change {
+//!             self.bans.push(ban.target.to_string());
+//!         }
+//!     }
+//! }
+//!
+//! // The tables: on a device they are statics, sized once. Full is a value and is counted, never a panic.
+//! let (mut entries, mut links) = ([session::Entry::EMPTY; SESSIONS], [Link::EMPTY; SESSIONS]);
+//! let (mut slots, mut times) = ([jail::Slot::EMPTY; SOURCES], [0; SOURCES * MAXRETRY]);
+//! let (mut sources, mut totals) = ([Link::EMPTY; SOURCES], [Totals::EMPTY; 1]);
+//! let (mut session_buckets, mut source_buckets) = ([0; SESSIONS], [0; SOURCES]);
+//! let (mut bans, mut cells, mut words) = ([blocklist::Slot::EMPTY; BANS], [0; 2 * BANS], [0; BANS / 2]);
+//! let (mut stack, mut memo, mut repeats) = ([Frame::EMPTY; 96], [0; 1120], [Repeat::EMPTY; 1]);
+//!
+//! // Keys that attackers do not know; a device draws them at each start.
+//! let (key, other_key) = ([7; 16], [1, 2]);
+//! let mut engine = Engine::new(Parts {
+//!     sessions: Sessions::new(
+//!         session::Storage { entries: &mut entries, links: &mut links, buckets: &mut session_buckets },
+//!         key,
+//!         session::IDLE_TIMEOUT,
+//!     ),
+//!     tracker: Tracker::new(
+//!         jail::Storage {
+//!             slots: &mut slots,
+//!             times: &mut times,
+//!             links: &mut sources,
+//!             buckets: &mut source_buckets,
+//!             jails: &mut totals,
+//!         },
+//!         key,
+//!     ),
+//!     blocklist: Blocklist::new(
+//!         blocklist::Storage { slots: &mut bans, cells: &mut cells, words: &mut words },
+//!         other_key,
+//!     ),
+//!     scratch: Scratch { stack: &mut stack, memo: &mut memo, steps: 0 },
+//!     repeats: &mut repeats,
+//!     seed: 1,
+//! });
+//!
+//! // The rules: the n-th filter is the n-th jail's.
+//! let active = [Active { filter: SSHD, mode: SSHD.mode("normal").expect("a mode of sshd") }];
+//! let mut apps = [AppSlot::EMPTY; 8];
+//! let jails = [Jail {
+//!     name: "sshd",
+//!     enabled: true,
+//!     policy: Policy { maxretry: 3, ..Policy::DEFAULT },
+//!     scope: 0, // every port
+//!     recidive: false,
+//!     allow: Allow::new(&mut []),
+//! }];
+//! let rules = Rules {
+//!     matcher: Matcher::new(&active, &mut apps).expect("room for the names of the filters' programs"),
+//!     jails: &jails,
+//!     allow: Allow::new(&mut []),
+//! };
+//!
+//! // The flow: bytes in pieces of any size, and the time on any clock that never goes back.
+//! let mut line = [0; 1024];
+//! let mut framer = Framer::new(&mut line, Framing::Newline);
+//! let mut counters = frame::Tally::default();
+//! let mut firewall = Firewall::default();
+//! let log = b"<38>Jul  1 21:37:58 gw sshd[9]: Failed password for root from 203.0.113.9 port 2201 ssh2\n";
+//! for second in 0..3 {
+//!     let input = Input { stream: 0, jails: u32::MAX, clock: Clock::Live(Instant::from_secs(second)) };
+//!     for piece in log.chunks(16) {
+//!         framer.push(piece, &mut counters, &mut |line| engine.line(&rules, line, &input, &mut firewall));
+//!     }
+//! }
+//! assert_eq!(firewall.bans, ["203.0.113.9"]);
+//!
+//! // The packet path asks the blocklist, and a timer ends what is over.
+//! assert!(engine.blocklist().lookup(Addr::v4([203, 0, 113, 9])).is_some());
+//! let end = engine.next_expiry().expect("a ban is in force");
+//! assert_eq!(end, Instant::from_secs(2) + Policy::DEFAULT.bantime);
+//! engine.expire(end, usize::MAX, &mut firewall);
+//! assert!(engine.blocklist().is_empty());
+//! ```
 #![no_std]
 #![cfg_attr(not(feature = "std"), forbid(unsafe_code))]
 #![cfg_attr(feature = "std", deny(unsafe_code))]

@@ -6,6 +6,7 @@ mod cli;
 
 use cli::{Folder, command, edgeban, keys, run};
 use edgeban::host::value::Value;
+use std::collections::BTreeSet;
 use std::process::Stdio;
 
 const LOG: &str = "\
@@ -48,6 +49,8 @@ fn words_that_make_no_sense_are_usage() {
         &["ban"],
         &["ban", ""],
         &["ban", "1.2.3"],
+        &["ban", "01.2.3.4"],
+        &["ban", "1.2.3.4/08"],
         &["ban", "1.2.3.4/33"],
         &["ban", "1.2.3.4/"],
         &["ban", "2001:db8::/129"],
@@ -57,6 +60,8 @@ fn words_that_make_no_sense_are_usage() {
         &["ban", "1.2.3.4", "--for"],
         &["ban", "1.2.3.4", "--for", "soon"],
         &["ban", "1.2.3.4", "--for", "0"],
+        &["ban", "1.2.3.4", "--for", "11000d"],
+        &["ban", "1.2.3.4", "--for", "1h", "--for", "2h"],
         &["ban", "1.2.3.4", "--dry-run"],
         &["unban"],
         &["unban", "--all", "1.2.3.4"],
@@ -64,12 +69,17 @@ fn words_that_make_no_sense_are_usage() {
         &["attempt", "1.2.3.0/24", "--jail", "sshd"],
         &["attempt", "--jail", "sshd"],
         &["filters", "sshd", "dropbear"],
+        &["version", "now"],
+        &["help", "nosuch"],
+        &["help", "ban", "unban"],
         &["test", "--filter", "nosuch", log],
         &["test", "--filter", "sshd", "--set", "mode=nosuch", log],
         &["test", "--set", "colour=red", log],
         &["test", "--filter", "sshd", "--rule", "x <ip>", log],
+        &["test", "--filter", "sshd", "--filter", "dropbear", log],
         &["test", log, log],
         &["replay"],
+        &["replay", "-", "-"],
         &["replay", "--filter", "sshd", log],
     ] {
         let done = edgeban(words);
@@ -92,8 +102,204 @@ fn options_stand_anywhere() {
         assert_eq!(edgeban(&words).exits(0).out, wanted, "{words:?}");
     }
     assert!(edgeban(&["--help"]).exits(0).out.starts_with("edgeban finds"));
-    assert_eq!(edgeban(&["help"]).exits(0).out, edgeban(&["status", "-h"]).exits(0).out);
+    assert_eq!(edgeban(&["help"]).exits(0).out, edgeban(&["-h", "status"]).exits(0).out);
+    assert_eq!(edgeban(&["help", "status"]).exits(0).out, edgeban(&["status", "-h"]).exits(0).out);
     assert_eq!(edgeban(&["-V"]).exits(0).out, edgeban(&["version"]).exits(0).out);
+}
+
+/// The commands, as the help lists them.
+fn commands() -> Vec<String> {
+    let help = edgeban(&["--help"]).exits(0).out;
+    let listed = help.lines().skip_while(|l| *l != "The daemon:").take_while(|l| !l.is_empty());
+    listed
+        .filter_map(|l| l.strip_prefix("  ")?.split(' ').next().filter(|w| !w.is_empty()))
+        .map(String::from)
+        .collect()
+}
+
+/// The words of `text` that are long options.
+fn options(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
+    words.filter_map(|w| w.strip_prefix("--")).filter(|w| !w.is_empty()).map(String::from).collect()
+}
+
+#[test]
+fn help_manual_and_completions_know_what_the_program_knows() {
+    let commands = commands();
+    assert_eq!(commands.len(), 12, "{commands:?}");
+    let manual = include_str!("../docs/edgeban.8").replace("\\-", "-");
+    let bash = include_str!("../docs/completions/edgeban.bash");
+    let fish = include_str!("../docs/completions/edgeban.fish");
+    let zsh = include_str!("../docs/completions/_edgeban").replace("$daemon", "$config --socket --json");
+    let zsh = zsh
+        .replace("$config", "--config")
+        .replace("case --command in", "")
+        .replace("case $command in", ";;");
+    for command in &commands {
+        let about = edgeban(&["help", command]).exits(0).out;
+        assert!(about.starts_with(&format!("Usage: edgeban {command}")), "{about}");
+        assert_eq!(edgeban(&[command, "--help"]).exits(0).out, about);
+        // What an option of another command is answered with tells which options this one takes.
+        let mut takes = BTreeSet::new();
+        for (option, value) in OPTIONS {
+            let mut words = vec![command.as_str(), option];
+            words.extend(value);
+            // A bad command line, so that none of them does anything.
+            let done = edgeban(&[&words[..], &["--frobnicate"]].concat()).exits(2);
+            assert!(done.err.contains("--frobnicate"), "{}", done.err);
+            let done = edgeban(&[&words[..], &["a", "b", "c"]].concat());
+            if !done.err.contains("takes no") {
+                takes.insert(option.trim_start_matches('-').to_string());
+            }
+        }
+        let mut told = options(&about);
+        told.remove("help");
+        assert_eq!(told, takes, "help of {command}");
+        let section =
+            manual.split("\n.It Cm ").find(|part| part.split([' ', '\n']).next() == Some(command));
+        let section = section.unwrap_or_else(|| panic!("{command} is not in the manual"));
+        for option in &takes {
+            if !["config", "socket", "json"].contains(&option.as_str()) {
+                assert!(section.contains(&format!("Fl -{option}")), "{command} --{option} in the manual");
+            }
+            let short = match option.as_str() {
+                "config" => "-c",
+                "socket" => "-s",
+                _ => "",
+            };
+            let named =
+                |text: &str| options(text).contains(option) || !short.is_empty() && text.contains(short);
+            let of_bash = bash.lines().map(str::trim).find(|l| {
+                l.split_once(") words=")
+                    .is_some_and(|(names, _)| names.split(" | ").any(|name| name == command))
+            });
+            assert!(named(of_bash.unwrap_or("")), "{command} {option} for bash: {of_bash:?}");
+            let of_zsh = zsh.split(";;").find_map(|part| {
+                let (names, words) = part.trim().split_once(')')?;
+                names.split(" | ").any(|name| name == command).then_some(words)
+            });
+            assert!(named(of_zsh.unwrap_or("")), "{command} {option} for zsh: {of_zsh:?}");
+            let of_fish = fish.lines().any(|l| {
+                let mut parts = l.split('\'').nth(1).unwrap_or("").split(' ');
+                let long = l.contains(&format!("-l {option} ")) || l.ends_with(&format!("-l {option}"));
+                parts.any(|word| word == command) && long
+            });
+            assert!(of_fish, "{command} {option} for fish");
+        }
+        for option in of_line(bash, command) {
+            assert!(takes.contains(&option), "bash offers {command} --{option}");
+        }
+        assert!(
+            bash.contains(&format!("{command} ")) && fish.contains(&format!("'{command}|")),
+            "{command}"
+        );
+        assert!(zsh.contains(&format!("'{command}:")), "{command}");
+    }
+}
+
+/// The options that the bash completion offers for `command`.
+fn of_line(bash: &str, command: &str) -> BTreeSet<String> {
+    let line = bash.lines().map(str::trim).find(|l| {
+        l.split_once(") words=").is_some_and(|(names, _)| names.split(" | ").any(|name| name == command))
+    });
+    options(line.unwrap_or(""))
+}
+
+/// Every option and a value for it.
+const OPTIONS: [(&str, Option<&str>); 11] = [
+    ("--json", None),
+    ("--dry-run", None),
+    ("--all", None),
+    ("--config", Some("/nonexistent/x")),
+    ("--socket", Some("/nonexistent/x")),
+    ("--filter-file", Some("/nonexistent/x")),
+    ("--jail", Some("x")),
+    ("--for", Some("1h")),
+    ("--filter", Some("sshd")),
+    ("--rule", Some("x <ip>")),
+    ("--set", Some("mode=normal")),
+];
+
+#[test]
+fn a_repeated_message_is_shown_as_it_counts() {
+    let input = b"Nov 20 10:00:01 gw last message repeated 9 times\n\
+        Nov 20 10:00:01 gw sshd[100]: Failed password for root from 203.0.113.9 port 4001 ssh2\n\
+        Nov 20 10:00:02 gw last message repeated 3 times\n\
+        Nov 20 10:00:03 gw cron[7]: nothing\n\
+        Nov 20 10:00:04 gw last message repeated 3 times\n";
+    let objects = run(command(&["test", "--json"]), input).exits(0).json();
+    let verdicts: Vec<&str> = objects.iter().map(|o| text(o, "verdict")).collect();
+    assert_eq!(verdicts, ["none", "fail", "fail", "none", "none"]);
+    assert_eq!((text(&objects[2], "rule"), text(&objects[2], "ip")), ("sshd:1", "203.0.113.9"));
+    let failure = &objects[2].get("failures").expect("failures").items()[0];
+    assert_eq!((text(failure, "ip"), number(failure, "attempts")), ("203.0.113.9", 3));
+    // As it counts in a replay: 1 + 3, and the nine of nothing and the three of nothing not.
+    let folder = Folder::new("repeated");
+    let conf = folder.file("conf", "config jail 'sshd'\n\toption maxretry '4'\n");
+    let log = folder.file("log", input);
+    let bans = edgeban(&["replay", "-c", &conf, "--json", &log]).exits(0).json();
+    assert_eq!(bans.len(), 1);
+    let lines: Vec<_> = bans[0].get("lines").expect("lines").items().iter().map(Value::number).collect();
+    assert_eq!(lines, [Some(2), Some(3)]);
+}
+
+#[test]
+fn odd_files_are_read_or_named() {
+    let folder = Folder::new("odd");
+    let marked = folder.file("marked", format!("\u{feff}{}", LOG.replace('\n', "\r\n")));
+    let plain = folder.file("plain", LOG);
+    for words in [["replay", "--json"], ["test", "--json"]] {
+        let wanted = edgeban(&[&words[..], &[&plain]].concat()).exits(0).out;
+        assert_eq!(edgeban(&[&words[..], &[&marked]].concat()).exits(0).out, wanted);
+        let piped = command(&[&words[..], &["-"]].concat());
+        if words[0] == "test" {
+            assert_eq!(run(piped, LOG.as_bytes()).exits(0).out, wanted);
+        } else {
+            assert!(run(piped, LOG.as_bytes()).exits(0).out.contains("\"lines\":[1,2,5,6]"));
+        }
+    }
+    for (name, magic) in
+        [("x.gz", &b"\x1f\x8b\x08\0\0"[..]), ("x.xz", b"\xfd7zXZ\0\0"), ("x.zst", b"\x28\xb5\x2f\xfd\0")]
+    {
+        let packed = folder.file(name, magic);
+        edgeban(&["replay", &plain, &packed]).exits(1).says(&format!("edgeban: {packed}: compressed"));
+        edgeban(&["test", &packed]).exits(1).says("zcat");
+    }
+    let undated = folder
+        .file("undated", "sshd[7]: Failed password for root from 203.0.113.9 port 1 ssh2\n".repeat(5));
+    edgeban(&["replay", &undated]).exits(0);
+    let file = folder.path("");
+    edgeban(&["replay", &plain, &file]).exits(1).says("edgeban: ").says("directory");
+    edgeban(&["check", "-c", &file]).exits(1).says(&format!("edgeban: {file}: "));
+    edgeban(&["test", "--filter", "sshdd", &plain]).exits(2).says("did you mean sshd?");
+    edgeban(&["filters", "dropbare"]).exits(1).says("did you mean dropbear?");
+    edgeban(&["statsu"]).exits(2).says("did you mean status?");
+}
+
+/// Hostile bytes in every place: each line of output is an object of UTF-8 without anything that a terminal obeys.
+#[test]
+fn hostile_names_stay_within_their_strings() {
+    let mut input = Vec::new();
+    for hostile in [
+        &b"\xff\xfe\xc3("[..],
+        "j\u{fc}rgen\u{202e}\u{2028}\u{85}".as_bytes(),
+        b"a\0b\x1b[31m\x7f",
+        b"\",\"ip\":\"198.51.100.1",
+        b"\\\\u0000",
+        b"\xed\xa0\x80",
+        b"{}[]",
+    ] {
+        input.extend_from_slice(b"Nov 20 10:00:01 gw sshd[100]: Failed password for invalid user ");
+        input.extend_from_slice(hostile);
+        input.extend_from_slice(b" from 203.0.113.9 port 4001 ssh2\n");
+    }
+    let done = run(command(&["test", "--json", "--filter", "sshd"]), &input).exits(0);
+    assert!(!done.out.chars().any(|c| c.is_control() && c != '\n'));
+    for object in done.json() {
+        assert_eq!((text(&object, "verdict"), text(&object, "ip")), ("fail", "203.0.113.9"));
+    }
+    let human = run(command(&["test", "--filter", "sshd"]), &input).exits(0).out;
+    assert!(!human.chars().any(|c| c.is_control() && c != '\n' || matches!(c, '\u{202e}' | '\u{2028}')));
 }
 
 #[test]
@@ -163,6 +369,15 @@ fn test_takes_rules_and_files_of_ones_own_and_places_their_errors() {
         .exits(1)
         .says(&format!("{bad}:3:9: "))
         .says(&format!("{bad}:4:6: "));
+    let odd = folder.file("odd.filter", b"filter mine\napp mine\nfail \xff<ip>\n");
+    edgeban(&["test", "--filter-file", &odd, "-"]).exits(1).says(&format!("{odd}:3:6: not UTF-8"));
+    let conf = folder.file("conf", format!("config jail 'mine'\n\toption filter_file '{odd}'\n"));
+    edgeban(&["check", "-c", &conf]).exits(1).says(&format!("{odd}:3:6: not UTF-8"));
+    edgeban(&["test", "--filter-file", "/dev/zero", "-"]).exits(1).says("/dev/zero:1:1: longer than");
+    edgeban(&["test", "--rule", "a <ip>\nb <ip>", "-"]).exits(2).says("one line");
+    edgeban(&["test", "--filter", "sshd", "--set", "mode=agressive", "-"])
+        .exits(2)
+        .says("only normal extra aggressive ddos");
     edgeban(&["test", "--filter-file", &folder.path("none"), "-"]).exits(1).says("none: No such file");
     let line = b"Nov 20 10:00:00 gw sshd[7]: Did not receive identification string from 192.0.2.1 port 5\n";
     for (mode, verdict) in [("normal", "none"), ("ddos", "fail"), ("extra", "none"), ("aggressive", "fail")]
@@ -188,7 +403,16 @@ fn replay_prints_bans_and_what_made_them() {
     );
     let human = edgeban(&["replay", &log]).exits(0).out;
     assert!(human.contains("2026-11-20T10:00:04Z  ban    203.0.113.9"), "{human}");
-    assert!(human.ends_with("1 bans; 7 lines, 5 matched, 5 failures\n"), "{human}");
+    assert!(human.ends_with("1 ban; 7 lines, 5 matched, 5 failures\n"), "{human}");
+    let human = edgeban(&["replay", &folder.file("nothing", "")]).exits(0).out;
+    assert_eq!(human, "0 bans; 0 lines\n");
+    let long = format!("{}\n{LOG}", "x".repeat(10_000));
+    let done = edgeban(&["replay", &folder.file("long", long)]).exits(0).says("long:1: ");
+    assert!(
+        done.out.ends_with("1 ban; 8 lines, 5 matched, 5 failures, 1 too long to read\n"),
+        "{}",
+        done.out
+    );
     // The local zone is that of stamps which name none.
     let mut east = command(&["replay", "--json", &log]);
     east.env("TZ", "CET-1CEST,M3.5.0,M10.5.0/3");
@@ -208,7 +432,21 @@ fn replay_goes_on_over_files_and_years() {
     let new = folder.file("new", fail("2026-01-01T00:00:01Z").repeat(2));
     let bans = edgeban(&["replay", "--json", &old, &new]).exits(0).json();
     assert_eq!((bans.len(), number(&bans[0], "time")), (1, 1_767_225_601));
-    assert_eq!(keys(&bans[0]), ["time", "event", "ip", "jail", "seconds", "lines", "file"]);
+    assert_eq!(keys(&bans[0]), ["time", "event", "ip", "jail", "seconds", "lines", "files"]);
+    // In whichever order they are named, as a shell's `auth.log*` does.
+    assert_eq!(edgeban(&["replay", "--json", &new, &old]).exits(0).json(), bans);
+    let files: Vec<&str> = bans[0].get("files").expect("files").items().iter().map(Value::text).collect();
+    assert_eq!(files, [&old, &old, &old, &new, &new]);
+    // Two logs that were written beside each other are one story; lines without a date stay with those before them.
+    let auth: String = (0..3).map(|s| fail(&format!("2026-11-20T10:00:0{s}Z"))).collect();
+    let auth = folder.file("auth", auth + "no date\n" + &fail("2026-11-20T12:00:00Z"));
+    let mail = folder.file("mail", fail("2026-11-20T10:00:02Z") + &fail("2026-11-20T10:00:04Z"));
+    let out = edgeban(&["replay", "--json", &auth, &mail]).exits(0).json();
+    let lines: Vec<_> = out[0].get("lines").expect("lines").items().iter().map(Value::number).collect();
+    assert_eq!((lines, number(&out[0], "time")), ([1, 2, 3, 1, 2].map(Some).to_vec(), TEN + 4));
+    assert_eq!(text(&out[1], "event"), "unban");
+    let human = edgeban(&["replay", &auth, &mail]).exits(0).out;
+    assert!(human.contains(&format!("lines {auth}:1,2,3 {mail}:1,2\n")), "{human}");
     // The same without years: the file was last written to in November 2026, so December is of 2025.
     let year = folder.file("year", fail("Dec 31 23:59:58").repeat(3) + &fail("Jan  1 00:00:01").repeat(2));
     let bans = edgeban(&["replay", "--json", &year]).exits(0).json();

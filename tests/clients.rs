@@ -26,13 +26,17 @@ config jail 'sshd'
 config jail 'web'
 	option filter 'nginx-http-auth'
 	option bantime '10m'
+	list allow '198.18.0.1'
+config jail 'off'
+	option filter 'vsftpd'
+	option enabled '0'
 ";
 
 /// Writes the configuration with these jails, and returns its path.
 fn config(folder: &Folder, udp: u16, jails: &str) -> String {
     let (socket, state) = (folder.path("socket"), folder.path("state"));
     let text = format!(
-        "config edgeban 'global'\n\toption max_bans '12000'\n\toption control '{socket}'\n\
+        "config edgeban 'global'\n\toption max_bans '12000'\n\tlist allow '198.51.100.64/26'\n\toption control '{socket}'\n\
          \toption state_dir '{state}'\nconfig source\n\toption kind 'udp'\n\
          \toption listen '127.0.0.1:{udp}'\n{jails}"
     );
@@ -122,6 +126,8 @@ fn orders_for_people_and_for_scripts() {
     daemon.ask(&["ban", "203.0.113.0/24", "--jail", "web"]).exits(0);
 
     let human = daemon.ask(&["bans"]).exits(0).out;
+    let order: Vec<&str> = human.lines().skip(1).filter_map(|l| l.split(' ').next()).collect();
+    assert_eq!(order, ["192.0.2.7", "192.0.2.8", "203.0.113.0/24", "2001:db8:0:1::/64"]);
     for part in ["ADDRESS", "192.0.2.7 ", "192.0.2.8 ", "2001:db8:0:1::/64 ", "permanent", "web (by hand)"]
     {
         assert!(human.contains(part), "no {part} in\n{human}");
@@ -147,7 +153,12 @@ fn orders_for_people_and_for_scripts() {
     {
         daemon.ask(&["ban", target]).exits(1).says("never banned");
     }
-    daemon.ask(&["attempt", "127.0.0.1", "--jail", "sshd"]).exits(1).says("never banned");
+    daemon.ask(&["attempt", "127.0.0.1", "--jail", "sshd"]).exits(1).says("loopback");
+    daemon.ask(&["ban", "198.51.100.77"]).exits(1).says("allow list");
+    daemon.ask(&["attempt", "198.51.100.77", "--jail", "sshd"]).exits(1).says("allow list");
+    daemon.ask(&["ban", "198.18.0.1", "--jail", "web"]).exits(1).says("allow list");
+    daemon.ask(&["ban", "192.0.2.9", "--jail", "off"]).exits(1).says("jail off is not enabled");
+    daemon.ask(&["attempt", "192.0.2.9", "--jail", "off"]).exits(1).says("jail off is not enabled");
     for jail in ["nosuch", "", "a b", "b\"ad", "back\\slash"] {
         daemon.ask(&["ban", "192.0.2.9", "--jail", jail]).exits(1).says("no such jail");
         daemon.ask(&["attempt", "192.0.2.9", "--jail", jail]).exits(1).says("no such jail");
@@ -167,8 +178,37 @@ fn orders_for_people_and_for_scripts() {
     }
     let rows = daemon.ask(&["bans", "--json"]).exits(0).json();
     assert_eq!((text(&rows[0], "ip"), text(&rows[0], "jail")), ("192.0.2.9", "sshd"));
+    let words = ["attempt", "192.0.2.9", "--jail", "sshd"];
+    assert_eq!(daemon.ask(&words).exits(0).out, "192.0.2.9 is banned already.\n");
     let log = daemon.stop();
     assert!(log.contains("ban 192.0.2.9 jail sshd for 3600s (3 failures)"), "{log}");
+}
+
+/// Who says for how long means it; who does not takes nothing from a ban that lasts longer.
+#[test]
+fn a_ban_by_hand_lasts_as_long_as_was_said() {
+    let daemon = Daemon::start("for");
+    let left = |ip: &str| {
+        let rows = daemon.ask(&["bans", "--json"]).exits(0).json();
+        let row = rows.iter().find(|row| text(row, "ip") == ip).expect("the ban");
+        row.get("until").and_then(Value::number).map(|until| until - number(row, "since"))
+    };
+    let near = |left: Option<i64>, secs: i64| {
+        assert!(left.is_some_and(|l| (l - secs).abs() <= 5), "{left:?} {secs}")
+    };
+    for _ in 0..3 {
+        daemon.ask(&["attempt", "192.0.2.7", "--jail", "sshd"]).exits(0);
+    }
+    near(left("192.0.2.7"), 3600);
+    daemon.ask(&["ban", "192.0.2.7", "--for", "10m"]).exits(0);
+    near(left("192.0.2.7"), 600);
+    daemon.ask(&["ban", "192.0.2.7", "--for", "permanent"]).exits(0);
+    assert_eq!(left("192.0.2.7"), None);
+    daemon.ask(&["ban", "192.0.2.7"]).exits(0);
+    assert_eq!(left("192.0.2.7"), None, "nothing was said of the time");
+    daemon.ask(&["ban", "192.0.2.7", "--for", "2h"]).exits(0);
+    near(left("192.0.2.7"), 7200);
+    daemon.stop();
 }
 
 #[test]
@@ -188,8 +228,8 @@ fn lines_become_bans_and_status_shows_what_happened() {
         ["ok", "version", "uptime", "tables", "counters", "jails", "sources", "sinks"]
     );
     let jail = &status.get("jails").expect("jails").items()[0];
-    assert_eq!(keys(jail), ["name", "filter", "enabled", "failures", "banned", "total"]);
-    assert_eq!(["failures", "banned", "total"].map(|n| number(jail, n)), [3, 1, 1]);
+    assert_eq!(keys(jail), ["name", "filter", "enabled", "failing", "failures", "banned", "total"]);
+    assert_eq!(["failing", "failures", "banned", "total"].map(|n| number(jail, n)), [0, 3, 1, 1]);
     let bans = status.get("tables").and_then(|t| t.get("bans")).expect("the table of bans");
     assert_eq!(["used", "size"].map(|n| number(bans, n)), [1, 12_000]);
     let source = &status.get("sources").expect("sources").items()[0];
@@ -200,7 +240,15 @@ fn lines_become_bans_and_status_shows_what_happened() {
     for part in ["edgeban 0.", "TABLE", "JAIL", "SOURCE", "SINK", "dry run", "engine.sentences"] {
         assert!(human.contains(part), "no {part} in\n{human}");
     }
-    assert!(!daemon.ask(&["status", "sshd"]).exits(0).out.contains("nginx"));
+    // What fail2ban-client shows of a jail: who fails, who failed, who is banned, and their addresses.
+    daemon.ask(&["attempt", "192.0.2.44", "--jail", "sshd"]).exits(0);
+    daemon.ask(&["ban", "192.0.2.55", "--jail", "web"]).exits(0);
+    let one = daemon.ask(&["status", "sshd"]).exits(0).out;
+    let words: Vec<Vec<&str>> = one.lines().map(|l| l.split_ascii_whitespace().collect()).collect();
+    assert_eq!(words[0], ["JAIL", "FILTER", "STATE", "FAILING", "FAILURES", "BANNED", "TOTAL"]);
+    assert_eq!(words[1], ["sshd", "sshd", "on", "1", "4", "1", "1"]);
+    assert_eq!((words[4][0], words.len()), ("203.0.113.9", 5), "{one}");
+    daemon.ask(&["status", "nosuch"]).exits(1).says("no such jail: nosuch");
     daemon.stop();
 }
 
@@ -243,7 +291,7 @@ fn a_reload_is_whole_or_nothing() {
     daemon.ask(&["ban", "192.0.2.7"]).exits(0);
     let conf = daemon.config("config jail 'sshd'\n\toption maxretry '1'\n\toption nosuch '1'\n");
     let done = daemon.ask(&["reload"]).exits(1);
-    assert!(done.err.contains(&format!("{conf}:10: ")), "{}", done.err);
+    assert!(done.err.contains(&format!("{conf}:11: ")), "{}", done.err);
     daemon.waits_for("the old one stays");
     daemon.signal("HUP");
     daemon.waits_for("the old one stays");
@@ -303,6 +351,9 @@ fn garbage_on_the_control_socket_is_answered_with_an_error() {
             "{reply}"
         );
     }
+    // A last request without its newline is answered; half of one is refused.
+    assert_eq!(say(b"{\"cmd\":\"bans\"}"), "{\"ok\":true,\"count\":0}\n");
+    assert!(say(b"{\"cmd\":\"unban\",\"all\":tr").contains("\"ok\":false"));
     let both = say(b"nonsense\n{\"cmd\":\"version\"}\n");
     assert_eq!(both.lines().count(), 2, "{both}");
     // More clients than there is room for, all silent.

@@ -12,7 +12,7 @@ mod running;
 use net::run;
 use running::{Edgeban, Folder, PROGRAM, until};
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Read, Write};
 use std::net::TcpStream;
 
 const CONF: &str = "
@@ -113,7 +113,7 @@ fn a_broken_configuration_is_not_loaded() {
     until("a ban under the old configuration", 20, || edgeban.bans() == ["192.0.2.9"]);
     Edgeban::configure(folder.path(), &conf.replace("maxretry '2'", "maxretry '1'"));
     edgeban.running.signal(libc::SIGHUP);
-    edgeban.running.says("<6>reloaded");
+    edgeban.running.says("reloaded");
     file.write_all(failure.replace(".9", ".10").as_bytes()).expect("written");
     until("a ban under the new one", 20, || edgeban.bans() == ["192.0.2.10", "192.0.2.9"]);
     edgeban.running.signal(libc::SIGTERM);
@@ -179,6 +179,305 @@ fn a_hundred_thousand_lines_over_tcp_are_counted() {
     until("100,000 lines", 60, || edgeban.counter("engine", "lines") >= 100_000);
     assert_eq!(edgeban.counter("engine", "lines"), 100_000);
     assert_eq!(edgeban.counter("engine", "failures"), 1_000);
+}
+
+#[test]
+fn what_others_take_from_the_table_comes_back() {
+    in_namespace(|| {
+        let folder = Folder::new();
+        run("nft 'add table inet other; add set inet other s { type ipv4_addr; }'");
+        run("nft add element inet other s '{ 192.0.2.7 }'");
+        let edgeban = Edgeban::start(folder.path(), CONF, &[], &[]);
+        assert!(edgeban.ask(&["ban", "192.0.2.7"]).0);
+        let whole = || {
+            let listed =
+                std::process::Command::new("nft").args(["list", "table", "inet", "edgeban"]).output();
+            let text = listed.expect("nft").stdout;
+            let text = String::from_utf8_lossy(&text);
+            text.contains("192.0.2.7 timeout ") && text.contains("@ban4 counter")
+        };
+        until("the ban in the kernel", 20, whole);
+        for damage in [
+            "nft flush set inet edgeban ban4",
+            "nft 'delete element inet edgeban ban4 { 192.0.2.7 }'",
+            "nft flush chain inet edgeban prerouting",
+            "nft delete table inet edgeban",
+        ] {
+            run(damage);
+            let took = until(damage, 20, whole);
+            println!("{damage}: whole again {took:?} later");
+        }
+        assert!(run("nft list table inet other").contains("192.0.2.7"), "others' tables are theirs");
+    });
+}
+
+/// edgeban on a router: what it forwards is dropped too, new and established, and by jails with ports on those.
+#[test]
+fn what_is_forwarded_is_dropped() {
+    in_namespace(|| {
+        let folder = Folder::new();
+        let peer = |link: &str, net: u8| {
+            let (here, there) = (format!("10.7.{net}.1"), format!("10.7.{net}.2"));
+            let (here6, there6) = (format!("fd07:{net}::1"), format!("fd07:{net}::2"));
+            let peer = net::Peer::new(
+                link,
+                &[&format!("{here}/24"), &format!("{here6}/64")],
+                &[&format!("{there}/24"), &format!("{there6}/64")],
+            );
+            peer.run(move || {
+                run(&format!("ip route add default via {here}; ip -6 route add default via {here6}"))
+            });
+            peer
+        };
+        let (client, server) = (peer("outside", 1), peer("inside", 2));
+        run("echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding");
+        server.run(|| {
+            for port in [22, 443] {
+                let listener = std::net::TcpListener::bind(("::", port)).expect("a port");
+                std::thread::spawn(move || {
+                    for stream in listener.incoming().flatten() {
+                        std::thread::spawn(move || {
+                            let mut from = stream.try_clone().expect("a stream");
+                            let _ = std::io::copy(&mut from, &mut &stream);
+                        });
+                    }
+                });
+            }
+        });
+        let conf = CONF.replace("option maxretry", "list port '20-30'\n\toption maxretry");
+        let edgeban = Edgeban::start(folder.path(), &conf, &[], &[]);
+        for (to, target) in [("10.7.2.2", "10.7.1.2"), ("[fd07:2::2]", "fd07:1::2")] {
+            let (ssh, web) = (format!("{to}:22"), format!("{to}:443"));
+            let mut buf = [0; 6];
+            let mut talk = client.reaches(&ssh);
+            talk.write_all(b"before").and_then(|()| talk.read_exact(&mut buf)).expect("an echo");
+            drop(client.reaches(&web));
+            // By hand without a jail: every port.
+            assert!(edgeban.ask(&["ban", target]).0);
+            client.fails(&ssh);
+            client.fails(&web);
+            talk.write_all(b"during").expect("sent");
+            talk.set_read_timeout(Some(core::time::Duration::from_millis(300))).expect("set");
+            assert_eq!(talk.read(&mut buf).map_err(|e| e.kind()), Err(ErrorKind::WouldBlock), "{target}");
+            assert!(edgeban.ask(&["unban", target]).0);
+            talk.set_read_timeout(Some(core::time::Duration::from_secs(30))).expect("set");
+            talk.read_exact(&mut buf).expect("what stalled");
+            assert_eq!(&buf, b"during");
+            // In a jail with ports: those.
+            assert!(edgeban.ask(&["ban", target, "--jail", "sshd"]).0);
+            client.fails(&ssh);
+            drop(client.reaches(&web));
+        }
+    });
+}
+
+#[test]
+fn ports_may_change_as_often_as_one_likes_and_bans_keep_theirs() {
+    in_namespace(|| {
+        let folder = Folder::new();
+        let conf = |port: u16| {
+            CONF.replace("option maxretry", &format!("list port '{port}'\n\toption maxretry"))
+                .replace("'sshd'\n\toption filter", &format!("'j{}'\n\toption filter", port % 20))
+        };
+        let edgeban = Edgeban::start(folder.path(), &conf(22), &[], &[]);
+        assert!(edgeban.ask(&["ban", "192.0.2.7", "--jail", "j2"]).0);
+        for port in 1000..1080 {
+            // Jails that come and go, and come back with other ports.
+            Edgeban::configure(folder.path(), &conf(port));
+            let (good, said) = edgeban.ask(&["reload"]);
+            assert!(good, "{port}: {said}");
+        }
+        let table = run("nft list table inet edgeban");
+        assert!(table.contains("ip saddr @ban4_p1 ") && table.contains("elements = { 22 }"), "{table}");
+        assert!(table.contains("elements = { 1079 }"), "{table}");
+        assert!(table.matches("set ports_p").count() <= 4, "{table}");
+        assert_eq!(edgeban.bans(), ["192.0.2.7"]);
+        // The jail is gone; its ban is not. Of those that are gone and have no ban nothing is said.
+        let (_, status) = edgeban.ask(&["status"]);
+        let jails: Vec<&str> =
+            status.lines().filter(|l| l.starts_with('j')).filter_map(|l| l.split(' ').next()).collect();
+        assert_eq!(jails, ["j2", "j19"], "{status}");
+    });
+}
+
+#[test]
+fn a_second_daemon_is_refused() {
+    in_namespace(|| {
+        let (folder, other) = (Folder::new(), Folder::new());
+        let edgeban = Edgeban::start(folder.path(), CONF, &[], &[]);
+        let refused = |folder: &Folder, why: &str| {
+            Edgeban::configure(folder.path(), &CONF.replace("5514", "5515"));
+            let conf = folder.join("edgeban.conf");
+            let socket = folder.join("edgeban.sock");
+            let mut command = std::process::Command::new(PROGRAM);
+            let mut running =
+                running::Running::start(command.arg("run").arg("-c").arg(conf).arg("-s").arg(socket));
+            running.says(why);
+            assert_eq!(running.ends(), Some(1));
+        };
+        // With the same control socket, and with another one but the same table.
+        refused(&folder, "another edgeban listens there");
+        refused(&other, "is an edgeban that bans here already");
+        assert!(edgeban.ask(&["ban", "192.0.2.7"]).0, "the first one is as it was");
+        // In a network of its own it is no other's business, nor is a dry run.
+        drop(Edgeban::start(other.path(), &CONF.replace("5514", "5515"), &[], &["--dry-run"]));
+        drop(Edgeban::start(other.path(), CONF, &["unshare", "-n"], &[]));
+    });
+}
+
+#[test]
+fn who_becomes_our_own_or_allowed_is_set_free() {
+    in_namespace(|| {
+        let folder = Folder::new();
+        let edgeban = Edgeban::start(folder.path(), CONF, &[], &[]);
+        for target in ["10.7.0.1", "10.7.0.0/24", "10.7.0.2", "10.9.0.1", "198.51.100.7", "2001:db8::/64"] {
+            assert!(edgeban.ask(&["ban", target]).0);
+        }
+        // At once, not when the next look at the addresses is due.
+        run("ip addr add 10.7.0.1/32 dev lo");
+        until("own addresses free", 20, || {
+            edgeban.bans() == ["10.7.0.2", "10.9.0.1", "198.51.100.7", "2001:db8::/64"]
+        });
+        assert!(!edgeban.ask(&["ban", "10.7.0.1"]).0);
+        run("ip link add dummy type veth peer name other && ip addr add 10.9.0.2/24 dev dummy");
+        run("ip link set dummy up && ip link set other up && ip route add default via 10.9.0.1");
+        until("the gateway free", 20, || edgeban.bans() == ["10.7.0.2", "198.51.100.7", "2001:db8::/64"]);
+        // One of two, and one of a table of its own.
+        for ip in ["10.9.0.7", "10.9.0.8", "10.9.0.9"] {
+            assert!(edgeban.ask(&["ban", ip]).0);
+        }
+        run("ip route add 10.11.0.0/16 nexthop via 10.9.0.7 nexthop via 10.9.0.8");
+        run("ip route add default via 10.9.0.9 table 77");
+        until("all gateways free", 20, || edgeban.bans() == ["10.7.0.2", "198.51.100.7", "2001:db8::/64"]);
+        let table = run("nft list table inet edgeban");
+        assert!(!table.contains("10.7.0.1") && !table.contains("10.9.0.1"), "{table}");
+
+        let allow = "config edgeban 'global'\n\tlist allow '198.51.100.0/24'\n\tlist allow '2001:db8::9'";
+        Edgeban::configure(folder.path(), &CONF.replace("config edgeban 'global'", allow));
+        assert!(edgeban.ask(&["reload"]).0);
+        assert_eq!(edgeban.bans(), ["10.7.0.2"]);
+        edgeban.running.says("2 bans lifted");
+    });
+}
+
+#[test]
+fn signals_that_other_daemons_reopen_logs_at_do_no_harm() {
+    let folder = Folder::new();
+    let log = folder.join("log");
+    fs::write(&log, "").expect("a log");
+    let mut edgeban = Edgeban::start(folder.path(), &file_conf(&log), &[], &["--dry-run"]);
+    edgeban.running.signal(libc::SIGUSR1);
+    edgeban.running.signal(libc::SIGUSR2);
+    assert!(edgeban.ask(&["status"]).0);
+    edgeban.running.signal(libc::SIGTERM);
+    assert_eq!(edgeban.running.ends(), Some(0));
+}
+
+#[test]
+fn a_daemon_that_is_turned_off_ends_at_once_and_well() {
+    let folder = Folder::new();
+    Edgeban::configure(folder.path(), "config edgeban 'global'\n\toption enabled '0'\n");
+    let mut command = std::process::Command::new(PROGRAM);
+    let mut running =
+        running::Running::start(command.arg("run").arg("-c").arg(folder.join("edgeban.conf")));
+    running.says("option enabled '0': nothing to do");
+    assert_eq!(running.ends(), Some(0));
+}
+
+#[test]
+fn a_tcp_source_has_as_many_connections_as_its_configuration_says() {
+    let folder = Folder::new();
+    let port =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+    let listen = format!("option listen '127.0.0.1:{port}'\n\toption connections '200'");
+    let conf = CONF.replace("option listen '127.0.0.1:5514'", &listen);
+    let edgeban = Edgeban::start(folder.path(), &conf, &[], &["--dry-run"]);
+    let senders: Vec<TcpStream> =
+        (0..200).map(|_| TcpStream::connect(("127.0.0.1", port)).expect("a source")).collect();
+    for mut sender in &senders {
+        writeln!(sender, "a line").expect("written");
+    }
+    until("a line of each", 20, || edgeban.counter("source", "lines") == 200);
+    assert_eq!(edgeban.counter("source", "evicted"), 0, "no room had to be made");
+}
+
+#[test]
+fn only_the_journal_is_told_priorities_by_number() {
+    let folder = Folder::new();
+    let log = folder.join("log");
+    let edgeban = Edgeban::start(folder.path(), &file_conf(&log), &[], &["--dry-run"]);
+    assert!(!edgeban.running.said().contains("<6>"), "procd keeps it in the text");
+    drop(edgeban);
+    let journal = "JOURNAL_STREAM=$(stat -Lc %d:%i /dev/fd/2) exec \"$0\" \"$@\"";
+    let edgeban = Edgeban::start(folder.path(), &file_conf(&log), &["sh", "-c", journal], &["--dry-run"]);
+    edgeban.running.says("<6>ready");
+}
+
+#[test]
+fn both_families_have_a_socket_on_one_port() {
+    in_namespace(|| {
+        let folder = Folder::new();
+        let mut conf = String::from("config edgeban 'global'\n\toption state_dir 'STATE'\n");
+        // Whichever comes first.
+        for (kind, listen) in
+            [("udp", "0.0.0.0:514"), ("udp", "[::]:514"), ("tcp", "[::]:514"), ("tcp", "0.0.0.0:514")]
+        {
+            conf += &format!("config source\n\toption kind '{kind}'\n\toption listen '{listen}'\n");
+        }
+        conf += "config jail 'sshd'\n";
+        let edgeban = Edgeban::start(folder.path(), &conf, &[], &[]);
+        let (_, status) = edgeban.ask(&["status"]);
+        assert!(!status.contains("down"), "{status}");
+        for to in ["127.0.0.1:514", "[::1]:514"] {
+            writeln!(TcpStream::connect(to).expect("a source"), "a line").expect("written");
+            let from = std::net::UdpSocket::bind(if to.starts_with('[') { "[::]:0" } else { "0.0.0.0:0" });
+            from.expect("a socket").send_to(b"a line", to).expect("sent");
+        }
+        until("all lines", 20, || edgeban.counter("engine", "lines") == 4);
+    });
+}
+
+#[test]
+fn a_file_named_twice_is_for_both_filters() {
+    let folder = Folder::new();
+    let log = folder.join("log");
+    fs::write(&log, "").expect("a log");
+    let source = |filter: &str| {
+        let path = log.display();
+        format!("config source\n\toption kind 'file'\n\toption path '{path}'\n\tlist filter '{filter}'\n")
+    };
+    let mut conf =
+        String::from("config edgeban 'global'\n\toption state_dir 'STATE'\n\toption maxretry '1'\n");
+    conf += &[source("sshd"), source("dropbear")].concat();
+    conf += "config jail 'sshd'\nconfig jail 'dropbear'\n";
+    let edgeban = Edgeban::start(folder.path(), &conf, &[], &["--dry-run"]);
+    let mut file = File::options().append(true).open(&log).expect("the log");
+    writeln!(file, "Nov 22 20:00:00 h sshd[1]: Failed password for root from 203.0.113.1 port 22 ssh2")
+        .and_then(|()| {
+            let text = "Bad password attempt for 'root' from 203.0.113.2:4000";
+            writeln!(file, "Nov 22 20:00:00 h dropbear[1]: {text}")
+        })
+        .expect("written");
+    until("both bans", 20, || edgeban.bans() == ["203.0.113.1", "203.0.113.2"]);
+}
+
+#[test]
+fn a_dry_run_does_not_move_the_place_where_the_next_run_begins() {
+    let folder = Folder::new();
+    let log = folder.join("log");
+    fs::write(&log, "").expect("a log");
+    let none = file_conf(&log).replace("option state_dir", "option firewall 'none'\n\toption state_dir");
+    let stop = |mut edgeban: Edgeban| {
+        edgeban.running.signal(libc::SIGTERM);
+        assert_eq!(edgeban.running.ends(), Some(0));
+    };
+    stop(Edgeban::start(folder.path(), &none, &[], &[]));
+    let saved = fs::read(folder.join("state/offsets")).expect("a state");
+    fs::write(&log, "a line\n").expect("written");
+    stop(Edgeban::start(folder.path(), &none, &[], &["--dry-run"]));
+    assert_eq!(fs::read(folder.join("state/offsets")).expect("a state"), saved);
+    let edgeban = Edgeban::start(folder.path(), &none, &[], &[]);
+    until("the line", 20, || edgeban.counter("engine", "lines") == 1);
 }
 
 #[test]

@@ -1,35 +1,18 @@
-//! House rules that a machine can hold: the length of files, and words that do not belong here.
+//! House rules that a machine can hold: the length of files, words that do not belong here, lists that must not forget.
 
+#[path = "common/tree.rs"]
+mod tree;
+
+use edgeban::{config, rules};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use tree::{files, is_rust, root};
 
 /// A file is one idea; no idea of this project needs more lines.
 const LONGEST: usize = 700;
 
-/// Folders that hold no source of ours.
-const SKIPPED: [&str; 4] = ["target", ".git", "corpus", "artifacts"];
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).expect("a folder of the repository") {
-            let path = entry.expect("an entry").path();
-            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-            if path.is_dir() && !SKIPPED.contains(&name.as_str()) {
-                folders.push(path);
-            } else if path.is_file() && name != ".git" {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    found
-}
-
 fn text_files() -> Vec<(PathBuf, String)> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    files(&root)
+    files(&root())
         .into_iter()
         .filter_map(|path| Some((path.clone(), fs::read_to_string(path).ok()?)))
         .collect()
@@ -38,19 +21,19 @@ fn text_files() -> Vec<(PathBuf, String)> {
 #[test]
 fn no_source_file_is_too_long() {
     for (path, text) in text_files() {
-        if path.extension().is_some_and(|ext| ext == "rs") {
+        if is_rust(&path) {
             let lines = text.lines().count();
             assert!(lines <= LONGEST, "{}: {lines} lines, at most {LONGEST}", path.display());
         }
     }
 }
 
-/// The core is `no_std` and says `core::`; the host floor and tests may say `std::`.
+/// Only the floor that talks to the kernel needs it; src/lib.rs forbids it where there is no such floor.
 #[test]
 fn unsafe_code_stays_in_the_host_floor() {
-    let src = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src");
+    let src = root().join("src");
     for path in files(&src) {
-        if path.starts_with(src.join("host")) || path.extension().is_none_or(|ext| ext != "rs") {
+        if path.starts_with(src.join("host")) || !is_rust(&path) {
             continue;
         }
         let text = fs::read_to_string(&path).expect("a source file");
@@ -86,5 +69,21 @@ fn no_forbidden_words() {
                 assert!(!line.contains(word.as_str()), "{}:{}: `{word}`", path.display(), i + 1);
             }
         }
+    }
+}
+
+/// A filter that no jail uses does nothing until someone finds it.
+#[test]
+fn every_filter_has_a_jail_and_is_named_in_the_readme() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("README.md");
+    let row = readme.lines().find(|line| line.starts_with("| Filters |")).expect("the row of filters");
+    let named: Vec<&str> = row.trim_start_matches("| Filters |").split([',', ';']).map(str::trim).collect();
+    for filter in rules::ALL {
+        let name = filter.name;
+        assert!(
+            config::JAILS.iter().any(|(_, of, _)| *of == name),
+            "{name}: no jail in src/config/builtin.rs"
+        );
+        assert!(named.contains(&name), "{name}: not in README.md's row of filters");
     }
 }

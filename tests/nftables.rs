@@ -61,7 +61,8 @@ fn open(buffer: usize, ops: usize) -> NftSink<'static> {
     NftSink::open(vec![0; buffer].leak(), vec![Op::EMPTY; ops].leak()).expect("a sink")
 }
 
-const SCOPES: &[(u8, &[u16])] = &[(1, &[22, 2222]), (2, &[80])];
+const SCOPES: &[(u8, &[(u16, u16)])] =
+    &[(1, &[(22, 22), (2200, 2222)]), (2, &[(80, 80), (10_000, 65_535)])];
 
 #[test]
 fn what_is_installed_is_what_nft_lists() {
@@ -86,8 +87,8 @@ fn what_is_installed_is_what_nft_lists() {
             "ip6 saddr @ban6 counter packets 0 bytes 0 drop",
             "ip6 saddr & ffff:ffff:ffff:ffff:: @net6_64 counter packets 0 bytes 0 drop",
             "ip saddr & 255.255.255.0 @net4_24 counter packets 0 bytes 0 drop",
-            "ip saddr @ban4_p1 meta l4proto . th dport @ports_p1 counter packets 0 bytes 0 drop",
-            "ip6 saddr & ffff:ffff:ffff:: @net6_48_p2 meta l4proto . th dport @ports_p2 counter packets 0 bytes 0 drop",
+            "ip saddr @ban4_p1 meta l4proto 6-17 th dport @ports_p1 counter packets 0 bytes 0 drop",
+            "ip6 saddr & ffff:ffff:ffff:: @net6_48_p2 meta l4proto 6-17 th dport @ports_p2 counter packets 0 bytes 0 drop",
         ] {
             assert!(table.contains(line), "{line}\n{table}");
         }
@@ -96,7 +97,8 @@ fn what_is_installed_is_what_nft_lists() {
         assert_eq!(elements("net6_64"), ["2001:db8:1:2:: timeout 10m"]);
         assert_eq!(elements("net4_24"), ["203.0.113.0 timeout 10m"]);
         assert_eq!(elements("ban4_p1"), ["198.51.100.9 timeout 10m"]);
-        assert_eq!(elements("ports_p1"), ["tcp . 22", "tcp . 2222", "udp . 22", "udp . 2222"]);
+        assert_eq!(elements("ports_p1"), ["22", "2200-2222"]);
+        assert_eq!(elements("ports_p2"), ["10000-65535", "80"]);
         assert!(sink.check().expect("an answer"));
 
         // A second run finds the table of the first and replaces it.
@@ -258,6 +260,13 @@ fn damage_is_heard_and_mended() {
             "nft flush chain inet edgeban prerouting",
             "nft flush table inet edgeban",
             "nft 'flush ruleset; add table inet edgeban'",
+            "nft flush set inet edgeban ban4",
+            "nft 'delete element inet edgeban ban4 { 192.0.2.7 }'",
+            "nft 'add table inet other; delete element inet edgeban ban4 { 192.0.2.7 }'",
+            "nft 'delete element inet edgeban ports_p1 { 22 }'",
+            "nft insert rule inet edgeban prerouting accept",
+            "nft replace rule inet edgeban prerouting handle $(nft -a list table inet edgeban | \
+                sed -n 's/.*@ban4 .*handle //p') accept",
         ] {
             run(damage);
             readable(&sink);
@@ -283,10 +292,12 @@ fn damage_is_heard_and_mended() {
         sink.install(SCOPES, bans.into_iter(), NOW).expect("installed");
         assert!(sink.read_events().expect("events"));
 
-        // More news than the socket holds.
-        let many = (0..300).map(|i| format!("add table inet t{i}\\n")).collect::<String>();
+        // More news than the socket holds: any of it may have been about us.
+        let many = (0..2000).map(|i| format!("add table inet t{i}\\n")).collect::<String>();
         run(&format!("printf '{many}' | nft -i"));
-        assert!(run("nft list tables").contains("t299"));
+        assert!(run("nft list tables").contains("t1999"));
+        assert!(!sink.read_events().expect("events"));
+        sink.install(SCOPES, bans.into_iter(), NOW).expect("installed");
         assert!(sink.read_events().expect("events"));
     });
 }

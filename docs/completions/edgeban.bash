@@ -4,34 +4,39 @@ _edgeban() {
 	local words=
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		words='run status bans ban unban attempt reload check filters test replay --help --version'
+		words='run status bans ban unban attempt reload check filters test replay help --help --version'
 	else
 		case $prev in
-		-c | --filter-file)
+		-c | --config | -s | --socket | --filter-file)
 			compopt -o filenames
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			return
 			;;
-		-o)
-			compopt -o filenames
-			mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+		--for)
+			mapfile -t COMPREPLY < <(compgen -W '10m 1h 1d 1w permanent' -- "$cur")
 			return
 			;;
-		--for | --rule | --jail | --filter) return ;;
+		--filter)
+			mapfile -t COMPREPLY < <(compgen -W "$(edgeban filters 2>/dev/null | sed '1d;s/ .*//')" -- "$cur")
+			return
+			;;
+		--rule | --jail) return ;;
 		--set)
 			mapfile -t COMPREPLY < <(compgen -W 'mode=normal mode=ddos mode=extra mode=aggressive' -- "$cur")
 			return
 			;;
 		esac
 		case $cmd in
-		run) words='-c --dry-run' ;;
-		status | bans) words='--json' ;;
-		ban) words='--jail --for' ;;
-		unban) words='--all' ;;
-		attempt) words='--jail' ;;
-		check) words='-c' ;;
+		run) words='--config --socket --dry-run' ;;
+		status | bans | reload) words='--json --config --socket' ;;
+		ban) words='--jail --for --json --config --socket' ;;
+		unban) words='--all --json --config --socket' ;;
+		attempt) words='--jail --json --config --socket' ;;
+		check) words='--config' ;;
+		filters) words='--json' ;;
+		help) words='run status bans ban unban attempt reload check filters test replay' ;;
 		test) words='--filter --filter-file --rule --set --json' ;;
-		replay) words='-c --json' ;;
+		replay) words='--config --json' ;;
 		esac
 		case $cmd:$cur in
 		test:-* | replay:-*) ;;

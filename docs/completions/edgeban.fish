@@ -16,13 +16,15 @@ for row in \
     'check|judge a configuration' \
     'filters|the built-in filters' \
     'test|what a filter makes of each line' \
-    'replay|who would have been banned'
+    'replay|who would have been banned' \
+    'help|what a command does'
     set -l pair (string split '|' -- $row)
     complete -c edgeban -n __fish_use_subcommand -a $pair[1] -d $pair[2]
 end
-complete -c edgeban -n '__edgeban_in run check replay' -s c -r -F -d 'configuration'
+complete -c edgeban -n '__edgeban_in run check status bans ban unban attempt reload replay' -s c -l config -r -F -d 'configuration'
+complete -c edgeban -n '__edgeban_in run status bans ban unban attempt reload' -s s -l socket -r -F -d 'control socket'
 complete -c edgeban -n '__edgeban_in run' -l dry-run -d 'drop nothing'
-complete -c edgeban -n '__edgeban_in status bans test replay' -l json -d 'JSON lines'
+complete -c edgeban -n '__edgeban_in status bans ban unban attempt reload filters test replay' -l json -d 'JSON lines'
 complete -c edgeban -n '__edgeban_in ban attempt' -l jail -x -d 'jail'
 complete -c edgeban -n '__edgeban_in ban' -l for -x -a '10m 1h 1d 1w permanent' -d 'how long'
 complete -c edgeban -n '__edgeban_in unban' -l all -d 'every ban'

@@ -1,5 +1,6 @@
-//! Text to addresses. Strict where strictness is safe (RFC 4291, RFC 4001 zone ids), lenient only in leading
-//! zeros of IPv4 octets, which daemons do print and which are always decimal here.
+//! Text to addresses. Strict where strictness is safe (RFC 4291, RFC 4001 zone ids). Only [`scan`], which reads logs, is
+//! lenient in leading zeros of IPv4 octets, which daemons do print and which are always decimal there. What people write
+//! has none: `010.1.2.3` is 8.1.2.3 to some programs (inet_aton(3)) and 10.1.2.3 to others, so nobody is banned for it.
 
 use super::{Addr, Prefix};
 
@@ -13,22 +14,23 @@ pub struct Scanned {
 }
 
 impl Addr {
-    /// The whole of `text` as an address. No brackets, no zone id.
+    /// The whole of `text` as an address. No brackets, no zone id, no leading zeros in IPv4 octets.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let found = scan(text)?;
-        (found.len == text.len() && !text.contains(&b'%')).then_some(found.addr)
+        let whole = found.len == text.len() && !text.contains(&b'%');
+        (whole && !has_octal(text)).then_some(found.addr)
     }
 }
 
 impl Prefix {
-    /// `ADDR` or `ADDR/LEN`, the length as people write it for the family. Host bits are cleared.
+    /// `ADDR` or `ADDR/LEN`, the length as people write it for the family, without leading zeros. Host bits are cleared.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let Some(slash) = text.iter().position(|&b| b == b'/') else {
             return Addr::parse(text).map(Self::host);
         };
         let (head, tail) = (text.get(..slash)?, text.get(slash + 1..)?);
         let addr = Addr::parse(head)?;
-        if tail.is_empty() || tail.len() > 3 {
+        if tail.is_empty() || tail.len() > 3 || (tail.len() > 1 && tail.first() == Some(&b'0')) {
             return None;
         }
         let mut len: u16 = 0;
@@ -43,6 +45,21 @@ impl Prefix {
             _ => None,
         }
     }
+}
+
+/// Whether an octet of the dotted part, which is the whole of IPv4 or the tail of IPv6, starts with a zero of two digits.
+fn has_octal(text: &[u8]) -> bool {
+    let (mut dotted, mut octal, mut start) = (false, false, true);
+    for (at, &b) in text.iter().enumerate() {
+        if b == b':' {
+            (dotted, octal, start) = (false, false, true);
+            continue;
+        }
+        dotted |= b == b'.';
+        octal |= start && b == b'0' && text.get(at + 1).is_some_and(|&b| digit(b).is_some());
+        start = b == b'.';
+    }
+    dotted && octal
 }
 
 /// The longest address at the start of `text`, a zone id (`%eth0`) included. `None` where there is none.
@@ -131,13 +148,10 @@ fn scan_v6(text: &[u8]) -> Option<Scanned> {
         if (groups > 0 || gap.is_some())
             && groups <= 6
             && rest.get(digits) == Some(&b'.')
-            && let Some((o, len)) = scan_v4(rest)
+            && let Some(([a, b, c, d], len)) = scan_v4(rest)
         {
-            if let (Some(g), Some(pair)) = (head.get_mut(groups), dotted(&o, 0)) {
-                *g = pair;
-            }
-            if let (Some(g), Some(pair)) = (head.get_mut(groups + 1), dotted(&o, 2)) {
-                *g = pair;
+            if let Some([high, low]) = head.get_mut(groups..groups + 2) {
+                (*high, *low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
             }
             if gap.is_some() || groups == 6 {
                 best = Some((groups + 2, gap, at + len));
@@ -177,10 +191,6 @@ fn scan_v6(text: &[u8]) -> Option<Scanned> {
     let (count, gap, len) = best?;
     let zone = zone(text.get(len..).unwrap_or(&[]));
     Some(Scanned { addr: join(&head, count, gap), len: len + zone })
-}
-
-fn dotted(octets: &[u8; 4], from: usize) -> Option<u16> {
-    Some(u16::from_be_bytes([*octets.get(from)?, *octets.get(from + 1)?]))
 }
 
 /// Length of `%zone`, at most 15 bytes of interface name (IFNAMSIZ − 1), or 0.

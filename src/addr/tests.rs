@@ -19,7 +19,34 @@ fn of_std(ip: IpAddr) -> Addr {
 fn mapped_is_ipv4() {
     assert_eq!(addr("::ffff:192.0.2.1"), addr("192.0.2.1"));
     assert_eq!(addr("::ffff:c000:201"), addr("192.0.2.1"));
-    assert_eq!(addr("192.000.002.001").write().as_str(), "192.0.2.1");
+    assert_eq!(scan(b"192.000.002.001").map(|s| s.addr), Some(addr("192.0.2.1")), "daemons write so");
+}
+
+#[test]
+fn what_programs_read_differently_is_no_address_of_people() {
+    for text in [
+        "01.2.3.4",
+        "1.2.3.04",
+        "1.00.3.4",
+        "010.0.0.1",
+        "::ffff:01.2.3.4",
+        "64:ff9b::1.2.3.04",
+        "0x7f.0.0.1",
+        "1.2.3",
+    ] {
+        assert_eq!(Addr::parse(text.as_bytes()), None, "{text}");
+        assert_eq!(Prefix::parse(format!("{text}/32").as_bytes()), None, "{text}");
+    }
+    for text in ["192.0.2.0/024", "192.0.2.0/08", "::/00", "2001:db8::/064"] {
+        assert_eq!(Prefix::parse(text.as_bytes()), None, "{text}");
+    }
+    assert_eq!(addr("0.0.0.0"), Addr::v4([0; 4]));
+    assert_eq!(
+        addr("0010::0db8").write().as_str(),
+        "10::db8",
+        "groups of IPv6 may have zeros (RFC 4291, 2.2)"
+    );
+    assert!(Prefix::parse(b"0.0.0.0/0").is_some());
 }
 
 #[test]

@@ -224,11 +224,21 @@ impl<'a> Blocklist<'a> {
     ///
     /// Times of 2^48 − 1 ms (8,900 years) and more are taken for [`Instant::NEVER`].
     pub fn insert(&mut self, ban: Ban, now: Instant) -> Inserted {
+        self.put(ban, now, false)
+    }
+
+    /// [`Blocklist::insert`], but a target that is there already lasts until `ban` says, be it sooner than before: for a
+    /// person who asks for a time.
+    pub fn insert_until(&mut self, ban: Ban, now: Instant) -> Inserted {
+        self.put(ban, now, true)
+    }
+
+    fn put(&mut self, ban: Ban, now: Instant, exact: bool) -> Inserted {
         // As the slot will hold it.
         let ban = Slot::new(&ban).ban(ban.manual);
         let known = self.get(ban.target);
-        if let Some(old) = known.filter(|old| old.until > now) {
-            return self.renew(old, &ban);
+        if let Some(old) = known.filter(|old| old.until > now && (!exact || ban.until > now)) {
+            return self.renew(old, &ban, exact);
         }
         if ban.until <= now {
             self.tally.over.bump();
@@ -260,7 +270,7 @@ impl<'a> Blocklist<'a> {
         }
     }
 
-    fn renew(&mut self, old: Ban, new: &Ban) -> Inserted {
+    fn renew(&mut self, old: Ban, new: &Ban, exact: bool) -> Inserted {
         let ban = Ban {
             scope: match (old.scope, new.scope) {
                 (LISTED_ONLY, scope) | (scope, LISTED_ONLY) => scope,
@@ -269,7 +279,7 @@ impl<'a> Blocklist<'a> {
             },
             manual: old.manual || new.manual,
             before: old.before.max(new.before),
-            until: old.until.max(new.until),
+            until: if exact { new.until } else { old.until.max(new.until) },
             ..old
         };
         if let Some(at) = self.at(ban.target) {

@@ -292,6 +292,21 @@ proptest! {
 }
 
 #[test]
+fn a_persons_word_on_the_end_of_a_ban_holds() {
+    let mut list = list(4);
+    list.insert(ban("192.0.2.1", 50), ms(0));
+    let forever = Ban { until: Instant::NEVER, ..ban("192.0.2.1", 0) };
+    for asked in [ban("192.0.2.1", 20), forever, ban("192.0.2.1", 30)] {
+        let said = list.insert_until(Ban { manual: true, ..asked }, ms(0));
+        let Inserted::Renewed { ban, .. } = said else { panic!("{said:?}") };
+        assert_eq!((ban.until, ban.manual, list.get(ban.target)), (asked.until, true, Some(ban)));
+    }
+    assert_eq!(list.insert_until(ban("192.0.2.1", 5), ms(9)), Inserted::Over);
+    assert_eq!(list.next_expiry(), Some(ms(30)));
+    assert_eq!(list.insert_until(ban("192.0.2.2", 40), ms(0)), Inserted::Added(ban("192.0.2.2", 40)));
+}
+
+#[test]
 fn mapped_ipv4_is_ipv4() {
     let mut list = list(4);
     list.insert(ban("192.0.2.7", 10), Instant::ZERO);

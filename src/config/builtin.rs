@@ -1,6 +1,6 @@
 //! What holds where a file says nothing: the jails and sources of a router or server, and filters' own defaults.
 
-use super::{Endpoint, Framing, Jail, Name, Path, Settings, Source, SourceKind};
+use super::{CONNECTIONS, Endpoint, Framing, Jail, Name, Path, Settings, Source, SourceKind};
 use crate::addr::Addr;
 
 /// A sample configuration: every option with its default, in comments or not. It reads as [`Settings::builtin`].
@@ -93,6 +93,7 @@ pub(super) fn sources(settings: &mut Settings) {
             listen: Endpoint { addr: Addr::v4([127, 0, 0, 1]), port: 5514 },
             path: Path::new(),
             framing: Framing::Auto,
+            connections: CONNECTIONS,
             filters: heapless::Vec::new(),
         });
     }
@@ -118,6 +119,7 @@ impl Settings {
             listen: super::NOWHERE,
             path: Path::new(),
             framing: Framing::Auto,
+            connections: CONNECTIONS,
             filters: heapless::Vec::new(),
         };
         if let Some(file) = file {

@@ -99,12 +99,13 @@ pub(super) static JAIL: [Key<Jail>; 6] = [
 ];
 
 /// Without `kind`, which must be known before the others are of use.
-pub(super) static SOURCE: [Key<Source>; 6] = [
+pub(super) static SOURCE: [Key<Source>; 7] = [
     one("enabled", |s, v| flag(v).map(|b| s.enabled = b)),
     one("kind", |s, v| source_kind(v).map(|k| s.kind = k)),
     one("listen", |s, v| endpoint(v).map(|e| s.listen = e)),
     one("path", |s, v| path(v).map(|p| s.path = p)),
     one("framing", |s, v| framing(v).map(|f| s.framing = f)),
+    one("connections", |s, v| number(v, 1, 4096).map(|n| s.connections = n as u16)),
     many("filter", |s, v| add(&mut s.filters, name(v)?)),
 ];
 

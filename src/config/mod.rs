@@ -23,7 +23,7 @@ pub mod uci;
 mod value;
 
 pub use builtin::{CANDIDATES, Candidate, DEFAULT_TEXT, FILTER_DEFAULTS, JAILS};
-pub use problem::{Kind, Problem};
+pub use problem::{Kind, Likeness, Problem};
 pub use value::{Endpoint, Ports};
 
 use crate::addr::{Addr, Prefix};
@@ -248,6 +248,8 @@ pub struct Source {
     pub path: Path,
     /// How it is cut into lines (tcp, stdin).
     pub framing: Framing,
+    /// The most connections at once (tcp), 1 to 4,096; one more closes another.
+    pub connections: u16,
     /// The filters that its lines are for; empty: all. A daemon's own log file names no program, so only this keeps
     /// one daemon's rules from reading another's lines.
     pub filters: Vec<Name, MAX_BOUND, u8>,
@@ -314,6 +316,9 @@ impl Default for Settings {
 }
 
 /// No end point yet.
+/// Connections of a TCP source unless it says otherwise: half a MiB of line buffers, if all are in use.
+const CONNECTIONS: u16 = 64;
+
 const NOWHERE: Endpoint = Endpoint { addr: Addr::UNSPECIFIED, port: 0 };
 
 /// The control socket, unless the file says otherwise.

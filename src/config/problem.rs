@@ -1,6 +1,7 @@
 //! What can be wrong with a configuration, and where.
 
 use super::uci::Syntax;
+use crate::time::Duration;
 use core::fmt;
 
 /// What is wrong.
@@ -20,8 +21,10 @@ pub enum Kind {
     NotAList,
     /// Not what the option takes, which is this.
     Value(&'static str),
-    /// Outside the smallest and the largest value; durations in seconds.
+    /// Outside the smallest and the largest value.
     Range(u64, u64),
+    /// Outside the shortest and the longest duration.
+    Span(Duration, Duration),
     /// Longer than this many bytes.
     TooLong(usize),
     /// More than this many of them.
@@ -30,6 +33,10 @@ pub enum Kind {
     BadName,
     /// A second section with the same name, or a second global section.
     Duplicate,
+    /// A jail with a name that edgeban gives to bans itself.
+    Reserved,
+    /// A second source that reads the same, so that each of its lines would count twice; the first one's line.
+    SameSource(u32),
     /// No built-in filter has this name.
     UnknownFilter,
     /// The filter has no such mode.
@@ -63,10 +70,7 @@ impl fmt::Display for Problem<'_> {
             Kind::Syntax(Syntax::UnterminatedQuote) => {
                 f.write_str("a quote that does not end on this line")
             }
-            Kind::Syntax(Syntax::TrailingBackslash) => f.write_str("a backslash at the end of the line"),
-            Kind::Syntax(Syntax::BareSeparator) => {
-                f.write_str("a '#' or ';' in a word: put the word in quotes")
-            }
+            Kind::Syntax(Syntax::TrailingBackslash) => f.write_str("a backslash at the end of the file"),
             Kind::Syntax(Syntax::UnknownKeyword) => {
                 f.write_str("a line starts with config, option, list or package")
             }
@@ -81,10 +85,20 @@ impl fmt::Display for Problem<'_> {
             Kind::NotAList => write!(f, "'{text}' takes one value: write option, not list"),
             Kind::Value(expected) => write!(f, "'{text}' is not {expected}"),
             Kind::Range(min, max) => write!(f, "'{text}' is not within {min} to {max}"),
+            Kind::Span(min, max) => {
+                write!(f, "'{text}' is not within {} to {}", min.write().as_str(), max.write().as_str())
+            }
             Kind::TooLong(max) => write!(f, "'{text}' is longer than {max} bytes"),
             Kind::TooMany(max) => write!(f, "more than {max} of '{text}'"),
+            Kind::BadName if text.is_empty() => {
+                f.write_str("the section needs a name, such as config jail 'sshd'")
+            }
             Kind::BadName => write!(f, "'{text}' is not a name: 1 to 31 of a-z A-Z 0-9 _ -"),
             Kind::Duplicate => write!(f, "a second section '{text}'"),
+            Kind::Reserved => {
+                write!(f, "'{text}' is no name for a jail: bans that no jail decided have it")
+            }
+            Kind::SameSource(line) => write!(f, "this '{text}' source is that of line {line} again"),
             Kind::UnknownFilter => write!(f, "no built-in filter is called '{text}'"),
             Kind::UnknownMode => write!(f, "the filter has no mode '{text}'"),
             Kind::Missing(option) => write!(f, "'{text}' needs option {option}"),
@@ -100,13 +114,34 @@ impl fmt::Display for Problem<'_> {
 /// The longest word that is compared; longer ones have no likeness.
 const LONGEST: usize = 32;
 
-/// The candidate that `word` most likely stands for: the nearest within two edits, and within a third of its length.
-pub(super) fn likeness<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    candidates
-        .map(|c| (distance(word.as_bytes(), c.as_bytes()), c))
-        .filter(|&(d, c)| d > 0 && d <= 2 && d * 3 <= c.len().max(word.len()))
-        .min_by_key(|&(d, _)| d)
-        .map(|(_, c)| c)
+/// The candidate that a word most likely stands for: the nearest within two edits, and within a third of its length.
+///
+/// Shown one at a time, since a copy of the code for each kind of list would be kilobytes.
+pub struct Likeness<'w, 'c> {
+    word: &'w str,
+    best: Option<(usize, &'c str)>,
+}
+
+impl<'w, 'c> Likeness<'w, 'c> {
+    /// Of `word`, to nothing yet.
+    pub fn of(word: &'w str) -> Self {
+        Self { word, best: None }
+    }
+
+    /// Looks at one more candidate.
+    #[inline(never)]
+    pub fn look(&mut self, candidate: &'c str) {
+        let d = distance(self.word.as_bytes(), candidate.as_bytes());
+        let near = d > 0 && d <= 2 && d * 3 <= candidate.len().max(self.word.len());
+        if near && self.best.is_none_or(|(least, _)| d < least) {
+            self.best = Some((d, candidate));
+        }
+    }
+
+    /// What was found.
+    pub fn found(&self) -> Option<&'c str> {
+        self.best.map(|(_, candidate)| candidate)
+    }
 }
 
 /// Levenshtein's distance, over one row in fixed memory; `usize::MAX` for words longer than [`LONGEST`].
@@ -149,7 +184,9 @@ mod tests {
             ("colour", None),
             ("an option whose name is far longer than any", None),
         ] {
-            assert_eq!(likeness(word, known.into_iter()), hint, "{word}");
+            let mut likeness = Likeness::of(word);
+            known.into_iter().for_each(|k| likeness.look(k));
+            assert_eq!(likeness.found(), hint, "{word}");
         }
         for (a, b, d) in
             [("", "", 0), ("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("ab", "ba", 2)]

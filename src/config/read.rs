@@ -1,10 +1,11 @@
 //! From items to settings: sections, their options, and what only the whole can show.
 
 use super::keys::{self, GLOBAL, JAIL, Key, POLICY, SOURCE};
-use super::problem::likeness;
+use super::problem::Likeness;
 use super::uci::{Item, Items, Word};
 use super::{
-    Framing, Jail, Kind, Known, MAX_JAILS, MAX_SOURCES, MAX_VALUE, NOWHERE, Path, Policy, Problem,
+    CONNECTIONS, Framing, Jail, Kind, Known, MAX_JAILS, MAX_SOURCES, MAX_VALUE, NOWHERE, Path, Policy,
+    Problem,
 };
 use super::{Settings, Source, SourceKind, builtin, value};
 
@@ -40,6 +41,8 @@ struct Reader<'r, 'k> {
     fine: bool,
     global: bool,
     open: Open,
+    /// Names of sources: libuci has one section of a name, whatever its type, and merges what follows into it.
+    names: heapless::Vec<super::Name, MAX_SOURCES, u8>,
 }
 
 type Text = heapless::String<MAX_VALUE, u8>;
@@ -51,7 +54,8 @@ impl Settings {
     pub fn read(&mut self, text: &[u8], known: &[Known<'_>], report: &mut dyn FnMut(Problem<'_>)) -> bool {
         self.reset();
         let open = Open { section: Section::None, line: 0, seen: 0, filter: 0, mode: 0 };
-        let mut reader = Reader { settings: self, known, report, fine: true, global: false, open };
+        let names = heapless::Vec::new();
+        let mut reader = Reader { settings: self, known, report, fine: true, global: false, open, names };
         let mut items = Items::new(text);
         while let Some((line, item)) = items.next() {
             match item {
@@ -69,6 +73,7 @@ impl Settings {
         }
         reader.close();
         reader.bound();
+        reader.repeated();
         let fine = reader.fine;
         if fine {
             self.complete()
@@ -179,15 +184,25 @@ impl Reader<'_, '_> {
             "source" => self.new_source(line, name.as_deref()),
             "jail" => self.new_jail(line, name.as_deref()),
             other => {
-                self.problem(line, Kind::UnknownSection, other, likeness(other, SECTIONS.into_iter()));
+                let mut likeness = Likeness::of(other);
+                SECTIONS.into_iter().for_each(|section| likeness.look(section));
+                self.problem(line, Kind::UnknownSection, other, likeness.found());
                 Section::Skipped
             }
         }
     }
 
     fn new_source(&mut self, line: u32, name: Option<&str>) -> Section {
-        if let Some(Err(kind)) = name.map(value::name) {
-            self.problem(line, kind, name.unwrap_or(""), None);
+        match name.map(|name| (name, value::name(name))) {
+            Some((text, Err(kind))) => self.problem(line, kind, text, None),
+            Some((text, Ok(name))) => {
+                if self.names.contains(&name) || self.settings.jail(text).is_some() || text == "global" {
+                    self.problem(line, Kind::Duplicate, text, None);
+                }
+                // There is room for as many as there are sources, and more are a problem of their own.
+                let _ = self.names.push(name);
+            }
+            None => {}
         }
         let source = Source {
             line,
@@ -196,6 +211,7 @@ impl Reader<'_, '_> {
             listen: NOWHERE,
             path: Path::new(),
             framing: Framing::Auto,
+            connections: CONNECTIONS,
             filters: heapless::Vec::new(),
         };
         if self.settings.sources.push(source).is_err() {
@@ -214,9 +230,12 @@ impl Reader<'_, '_> {
                 return Section::Skipped;
             }
         };
-        if self.settings.jail(&name).is_some() {
+        if self.settings.jail(&name).is_some() || self.names.contains(&name) || name == "global" {
             self.problem(line, Kind::Duplicate, &name, None);
             return Section::Skipped;
+        }
+        if matches!(name.as_str(), "manual" | "restored") {
+            self.problem(line, Kind::Reserved, &name, None);
         }
         if self.settings.jails.push(Jail::empty(name, line)).is_err() {
             self.problem(line, Kind::TooMany(MAX_JAILS), "jail", None);
@@ -310,12 +329,16 @@ impl Reader<'_, '_> {
     }
 
     fn unknown_option(&mut self, line: u32, key: &str) {
-        let policy = POLICY.iter().map(|k| k.name);
-        let hint = match self.open.section {
-            Section::Global => likeness(key, GLOBAL.iter().map(|k| k.name).chain(policy)),
-            Section::Source => likeness(key, SOURCE.iter().map(|k| k.name)),
-            _ => likeness(key, JAIL.iter().map(|k| k.name).chain(policy)),
-        };
+        let mut likeness = Likeness::of(key);
+        match self.open.section {
+            Section::Global => GLOBAL.iter().for_each(|k| likeness.look(k.name)),
+            Section::Source => SOURCE.iter().for_each(|k| likeness.look(k.name)),
+            _ => JAIL.iter().for_each(|k| likeness.look(k.name)),
+        }
+        if self.open.section != Section::Source {
+            POLICY.iter().for_each(|k| likeness.look(k.name));
+        }
+        let hint = likeness.found();
         self.problem(line, Kind::UnknownOption, key, hint);
     }
 
@@ -341,12 +364,12 @@ impl Reader<'_, '_> {
         let kind = source.kind;
         let (needs, takes): (&str, &[&str]) = match kind {
             SourceKind::Udp => ("listen", &["listen"]),
-            SourceKind::Tcp => ("listen", &["listen", "framing"]),
+            SourceKind::Tcp => ("listen", &["listen", "framing", "connections"]),
             SourceKind::Unix | SourceKind::File => ("path", &["path"]),
             SourceKind::Logread => ("", &["path"]),
             SourceKind::Stdin => ("", &["framing"]),
         };
-        for option in ["listen", "path", "framing"] {
+        for option in ["listen", "path", "framing", "connections"] {
             let has = self.has(row(&SOURCE, option));
             if option == needs && !has {
                 self.problem(
@@ -367,7 +390,9 @@ impl Reader<'_, '_> {
         for source in &settings.sources {
             for name in &source.filters {
                 if !known.iter().any(|k| k.name == name.as_str()) && settings.jail(name).is_none() {
-                    let hint = likeness(name, known.iter().map(|k| k.name));
+                    let mut likeness = Likeness::of(name);
+                    known.iter().for_each(|k| likeness.look(k.name));
+                    let hint = likeness.found();
                     self.fine = false;
                     (self.report)(Problem {
                         line: source.line,
@@ -376,6 +401,31 @@ impl Reader<'_, '_> {
                         hint,
                     });
                 }
+            }
+        }
+    }
+
+    /// What is read twice counts twice, and what is bound twice does not work.
+    fn repeated(&mut self) {
+        let sources = &*self.settings.sources;
+        for (at, source) in sources.iter().enumerate().filter(|(_, source)| source.enabled) {
+            let same = |other: &&Source| {
+                other.enabled
+                    && other.kind == source.kind
+                    && other.listen == source.listen
+                    && other.path == source.path
+            };
+            // A source that lacks what it needs was told already.
+            let whole =
+                source.listen != NOWHERE || !source.path.is_empty() || source.kind == SourceKind::Logread;
+            if let Some(first) = sources.iter().take(at).find(same).filter(|_| whole) {
+                self.fine = false;
+                (self.report)(Problem {
+                    line: source.line,
+                    kind: Kind::SameSource(first.line),
+                    text: source.kind.name(),
+                    hint: None,
+                });
             }
         }
     }
@@ -404,11 +454,15 @@ impl Reader<'_, '_> {
         }
         match known.iter().find(|k| k.name == filter.as_str()) {
             None => {
-                let hint = likeness(&filter, known.iter().map(|k| k.name));
+                let mut likeness = Likeness::of(&filter);
+                known.iter().for_each(|k| likeness.look(k.name));
+                let hint = likeness.found();
                 self.problem(self.open.filter, Kind::UnknownFilter, &filter, hint);
             }
             Some(k) if mode != "normal" && !k.modes.contains(&mode.as_str()) => {
-                let hint = likeness(&mode, k.modes.iter().copied());
+                let mut likeness = Likeness::of(&mode);
+                k.modes.iter().for_each(|mode| likeness.look(mode));
+                let hint = likeness.found();
                 self.problem(self.open.mode, Kind::UnknownMode, &mode, hint);
             }
             Some(_) => {}

@@ -187,7 +187,7 @@ fn every_problem_is_told_with_its_line() {
 16: no built-in filter is called 'sshdd'; did you mean 'sshd'?
 16: option 'framing' means nothing with file
 18: 'x' is not an absolute path
-21: '' is not a name: 1 to 31 of a-z A-Z 0-9 _ -
+21: the section needs a name, such as config jail 'sshd'
 23: the filter has no mode 'agressive'; did you mean 'aggressive'?
 24: unknown option 'findtme'; did you mean 'findtime'?
 25: 'forever' is not a duration with an end
@@ -222,6 +222,70 @@ fn what_does_not_fit_is_a_problem() {
     assert!(problems[1].ends_with("is longer than 107 bytes"));
 }
 
+#[test]
+fn sources_and_names_that_would_work_against_each_other_are_problems() {
+    let problems = read(
+        b"config source\n option kind udp\n option listen 0.0.0.0:514\n\
+        config source\n option kind tcp\n option listen 0.0.0.0:514\n\
+        config source\n option kind udp\n option listen 0.0.0.0:514\n option enabled 0\n\
+        config source\n option kind file\n option path /var/log/x\n\
+        config source\n option kind udp\n option listen 0.0.0.0:514\n\
+        config source\n option kind file\n option path /var/log/x\n list filter sshd\n\
+        config jail manual\n option filter sshd\n\
+        config jail restored\n option filter sshd\n\
+        config jail sshd\n option bantime 11000d\n option findtime 0\n option rndtime 2d\n",
+    )
+    .unwrap_err();
+    let expect = "\
+14: this 'udp' source is that of line 1 again
+17: this 'file' source is that of line 11 again
+21: 'manual' is no name for a jail: bans that no jail decided have it
+23: 'restored' is no name for a jail: bans that no jail decided have it
+26: '11000d' is not within 1s to 521w3d
+27: '0' is not within 1s to 7w
+28: '2d' is not within 0s to 1d";
+    assert_eq!(problems, expect.lines().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_name_is_given_once_whatever_it_names() {
+    let problems = read(
+        b"config source web\n option kind file\n option path /a\n\
+        config source web\n option kind file\n option path /b\n\
+        config jail web\n option filter sshd\n\
+        config jail sshd\n\
+        config source sshd\n option kind file\n option path /c\n\
+        config jail global\n option filter sshd\n\
+        config source\n option kind file\n option path /d\n\
+        config source\n option kind file\n option path /e\n",
+    )
+    .unwrap_err();
+    let expect = [
+        "10: a second section 'sshd'",
+        "13: a second section 'global'",
+        "4: a second section 'web'",
+        "7: a second section 'web'",
+    ];
+    let mut problems = problems;
+    problems.sort();
+    assert_eq!(problems, expect);
+}
+
+#[test]
+fn what_uci_reads_on_one_line_or_on_two_is_the_same() {
+    let plain =
+        read(b"config jail 'sshd'\n\toption maxretry '3'\n\tlist port '22'\n\tlist port '2222'\n").unwrap();
+    for text in [
+        &b"config jail sshd; option maxretry 3; list port 22; list port 2222"[..],
+        b"c jail sshd\r\no maxretry 3#x\r\nl port '22'#;\r\nlist port \"22\\\r\n22\"\r\n",
+        b"package edgeban\nconfig\tjail \\\n 'sshd'\noption maxretry \\\n\t'3'\noption port '22 2222'",
+    ] {
+        let mut other = read(text).unwrap();
+        other.jails[0].line = plain.jails[0].line;
+        assert_eq!(other, plain, "{}", text.escape_ascii());
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_settings_or_problems(text: Vec<u8>) {
@@ -230,7 +294,7 @@ proptest! {
 
     #[test]
     fn any_lines_are_settings_or_problems(lines in prop::collection::vec(
-        "(config|option|list|package|#)? ?(edgeban|source|jail|kind|listen|filter|port|action|allow)? ?['\"]?[a-z0-9:./\\\\ ]{0,12}['\"]?", 0..20))
+        "(config|option|list|package|c|o|l|#|;|\\\\\n)? ?(edgeban|source|jail|kind|listen|filter|port|action|allow)? ?['\"]?[a-z0-9:./\\\\ ;#]{0,12}['\"]?", 0..20))
     {
         let _ = read(lines.join("\n").as_bytes());
     }

@@ -1,11 +1,12 @@
-//! The grammar of UCI text, one line at a time.
+//! The grammar of UCI text, one command at a time.
 //!
-//! In: the bytes of a file. Out: an [`Item`] or a [`Syntax`] error a line, each with its line number from 1.
-//! Linear in the input; no line is looked at twice. The grammar is that of OpenWrt's libuci (`file.c`) within
-//! a line: words are made of bare, `'single'` and `"double"` quoted parts written together, a backslash takes
-//! the next character as it is except within single quotes, `#` starts a comment. What libuci reads in a way
-//! that few people mean is an error here: a value that runs over a line's end, and a bare `#` or `;` in a
-//! word (libuci silently ends the value there).
+//! In: the bytes of a file. Out: an [`Item`] or a [`Syntax`] error a command, each with its line number from 1.
+//! Linear in the input; no line is looked at twice. The grammar is that of OpenWrt's libuci (`file.c`): words are made of
+//! bare, `'single'` and `"double"` quoted parts written together; a backslash takes the next character as it is
+//! except within single quotes, and at the end of a line it joins the next one; an unquoted `#` ends the line and an
+//! unquoted `;` the command; keywords may be cut to their first letter. What differs: a quote that runs over a line's
+//! end is an error. libuci takes the line break into the value, but no option here has such a value, and the lines up to
+//! the next quote would be lost without a word.
 
 use nom::{
     IResult, Parser,
@@ -24,11 +25,9 @@ pub enum Syntax {
     Control,
     /// A quote without its partner on the same line.
     UnterminatedQuote,
-    /// A backslash at the end of the line.
+    /// A backslash at the end of the text.
     TrailingBackslash,
-    /// A `#` or `;` in a word, outside quotes.
-    BareSeparator,
-    /// The line starts with none of `package`, `config`, `option`, `list`.
+    /// The command is none of `package`, `config`, `option`, `list`.
     UnknownKeyword,
     /// The line ends too early.
     MissingWord,
@@ -55,7 +54,13 @@ impl<'a> Word<'a> {
                 match (c, quote) {
                     ('\'', Some('\'')) | ('"', Some('"')) => quote = None,
                     ('\'' | '"', None) => quote = Some(c),
-                    ('\\', None | Some('"')) => return rest.next(),
+                    ('\\', None | Some('"')) => match rest.next()? {
+                        '\n' => {}
+                        '\r' if matches!(rest.as_str().bytes().next(), None | Some(b'\n')) => {
+                            _ = rest.next()
+                        }
+                        escaped => return Some(escaped),
+                    },
                     _ => return Some(c),
                 }
             }
@@ -93,7 +98,7 @@ pub enum Item<'a> {
 
 /// The items of a file; blank lines and comments are passed over. A byte order mark at the start is too.
 pub struct Items<'a> {
-    rest: Option<&'a [u8]>,
+    rest: &'a [u8],
     line: u32,
     head: bool,
 }
@@ -101,10 +106,10 @@ pub struct Items<'a> {
 impl<'a> Items<'a> {
     /// Over `text`.
     pub fn new(text: &'a [u8]) -> Self {
-        Self { rest: Some(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)), line: 0, head: false }
+        Self { rest: text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text), line: 1, head: false }
     }
 
-    /// Whether the line of the last item was meant to start a section, be it well-formed or not.
+    /// Whether the last item was meant to start a section, be it well-formed or not.
     pub fn at_section(&self) -> bool {
         self.head
     }
@@ -114,38 +119,56 @@ impl<'a> Iterator for Items<'a> {
     type Item = (u32, Result<Item<'a>, Syntax>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let rest = self.rest?;
-            let (line, after) = match memchr::memchr(b'\n', rest) {
-                Some(at) => (rest.get(..at).unwrap_or(&[]), rest.get(at + 1..)),
-                None => (rest, None),
+        while !self.rest.is_empty() {
+            let (text, line) = (self.rest, self.line);
+            let found = item(&mut self.rest);
+            // The next command starts behind a separator, or else on the next line.
+            let skipped = match (self.rest.first(), &found) {
+                (Some(b';'), Ok(_)) => 1,
+                _ => memchr::memchr(b'\n', self.rest).map_or(self.rest.len(), |at| at + 1),
             };
-            self.rest = after;
-            self.line = self.line.saturating_add(1);
-            self.head = line.trim_ascii_start().starts_with(b"config");
-            if let Some(item) = item(line.strip_suffix(b"\r").unwrap_or(line)).transpose() {
-                return Some((self.line, item));
+            self.rest = self.rest.get(skipped..).unwrap_or(&[]);
+            let taken = consumed(text, self.rest);
+            let breaks = taken.iter().filter(|b| **b == b'\n').count();
+            self.line = line.saturating_add(u32::try_from(breaks).unwrap_or(u32::MAX));
+            let head = taken.trim_ascii_start();
+            self.head = [&b"config"[..], b"c ", b"c\t"].iter().any(|word| head.starts_with(word));
+            if let Err(syntax) = characters(taken) {
+                return Some((line, Err(syntax)));
+            }
+            if let Some(item) = found.transpose() {
+                return Some((line, item));
             }
         }
+        None
     }
 }
 
-/// One line, without its end. `None` where it says nothing.
-fn item(line: &[u8]) -> Result<Option<Item<'_>>, Syntax> {
-    let text = core::str::from_utf8(line).map_err(|_| Syntax::NotUtf8)?;
-    if text.chars().any(|c| c.is_control() && c != '\t') {
-        return Err(Syntax::Control);
+/// UTF-8 without control characters but tabs and the ends of lines.
+fn characters(text: &[u8]) -> Result<(), Syntax> {
+    let text = core::str::from_utf8(text).map_err(|_| Syntax::NotUtf8)?;
+    let mut before = '\0';
+    for c in text.chars() {
+        // A lone carriage return would overwrite what a terminal shows of the line.
+        if before == '\r' && c != '\n' || c.is_control() && !matches!(c, '\t' | '\r' | '\n') {
+            return Err(Syntax::Control);
+        }
+        before = c;
     }
-    let mut rest = line;
-    let Some(keyword) = next(&mut rest)? else { return Ok(None) };
+    Ok(())
+}
+
+/// One command. `None` where there is none. `rest` is left where it ended.
+fn item<'a>(rest: &mut &'a [u8]) -> Result<Option<Item<'a>>, Syntax> {
+    let Some(keyword) = next(rest)? else { return Ok(None) };
     let item = match keyword.0 {
-        "package" => Item::Package(must(&mut rest)?),
-        "config" => Item::Section { kind: must(&mut rest)?, name: next(&mut rest)? },
-        "option" => Item::Option { key: must(&mut rest)?, value: must(&mut rest)? },
-        "list" => Item::List { key: must(&mut rest)?, value: must(&mut rest)? },
+        "package" | "p" => Item::Package(must(rest)?),
+        "config" | "c" => Item::Section { kind: must(rest)?, name: next(rest)? },
+        "option" | "o" => Item::Option { key: must(rest)?, value: must(rest)? },
+        "list" | "l" => Item::List { key: must(rest)?, value: must(rest)? },
         _ => return Err(Syntax::UnknownKeyword),
     };
-    match next(&mut rest)? {
+    match next(rest)? {
         None => Ok(Some(item)),
         Some(_) => Err(Syntax::ExtraWord),
     }
@@ -155,11 +178,18 @@ fn must<'a>(rest: &mut &'a [u8]) -> Result<Word<'a>, Syntax> {
     next(rest)?.ok_or(Syntax::MissingWord)
 }
 
-/// Takes the next word off `rest`; `None` at the end of the line or at a comment.
+/// Takes the next word off `rest`; `None` at the end of the line or command, or at a comment.
 fn next<'a>(rest: &mut &'a [u8]) -> Result<Option<Word<'a>>, Syntax> {
-    let (text, _) = blanks(rest).map_err(|_| Syntax::MissingWord)?;
-    if matches!(text.first(), None | Some(b'#')) {
-        *rest = b"";
+    let mut text = *rest;
+    loop {
+        (text, _) = blanks(text).map_err(|_| Syntax::MissingWord)?;
+        match joined(text) {
+            Some(after) => text = after,
+            None => break,
+        }
+    }
+    *rest = text;
+    if matches!(text.first(), None | Some(b'#' | b';' | b'\n')) {
         return Ok(None);
     }
     let mut tail = text;
@@ -168,16 +198,20 @@ fn next<'a>(rest: &mut &'a [u8]) -> Result<Option<Word<'a>>, Syntax> {
     }
     *rest = tail;
     match tail.first() {
-        None | Some(b' ' | b'\t') => {
-            // A word starts and ends at ASCII, so it is UTF-8 as its line is.
+        Some(b'\'' | b'"') => Err(Syntax::UnterminatedQuote),
+        Some(b'\\') => Err(Syntax::TrailingBackslash),
+        _ => {
+            // A word starts and ends at ASCII, so it is UTF-8 where its line is.
             core::str::from_utf8(consumed(text, tail))
                 .map(|word| Some(Word(word)))
                 .map_err(|_| Syntax::NotUtf8)
         }
-        Some(b'\'' | b'"') => Err(Syntax::UnterminatedQuote),
-        Some(b'\\') => Err(Syntax::TrailingBackslash),
-        Some(_) => Err(Syntax::BareSeparator),
     }
+}
+
+/// What follows where `text` starts with a backslash at the end of its line.
+fn joined(text: &[u8]) -> Option<&[u8]> {
+    text.strip_prefix(b"\\\n").or_else(|| text.strip_prefix(b"\\\r\n"))
 }
 
 // The parsers work on bytes, since nom's for `&str` can panic as far as the linker sees.
@@ -188,22 +222,26 @@ fn consumed<'a>(text: &'a [u8], rest: &[u8]) -> &'a [u8] {
 }
 
 fn blanks(text: &[u8]) -> IResult<&[u8], &[u8]> {
-    take_while(|c| c == b' ' || c == b'\t')(text)
+    take_while(|c| matches!(c, b' ' | b'\t' | b'\r'))(text)
 }
 
 /// A part of a word: bare, quoted or one escaped character.
 fn part(text: &[u8]) -> IResult<&[u8], &[u8]> {
-    let bare = take_while1(|c| !matches!(c, b' ' | b'\t' | b'\'' | b'"' | b'\\' | b'#' | b';'));
+    let bare =
+        take_while1(|c| !matches!(c, b' ' | b'\t' | b'\r' | b'\n' | b'\'' | b'"' | b'\\' | b'#' | b';'));
     alt((bare, single, double, escaped)).parse(text)
 }
 
 fn single(text: &[u8]) -> IResult<&[u8], &[u8]> {
-    let (rest, _) = delimited(tag("'"), take_while(|c| c != b'\''), tag("'")).parse(text)?;
+    let (rest, _) = delimited(tag("'"), take_while(|c| c != b'\'' && c != b'\n'), tag("'")).parse(text)?;
     Ok((rest, consumed(text, rest)))
 }
 
 /// A backslash and one byte. Of a longer character the other bytes are bare ones that follow.
 fn escaped(text: &[u8]) -> IResult<&[u8], &[u8]> {
+    if let Some(rest) = joined(text) {
+        return Ok((rest, consumed(text, rest)));
+    }
     match text {
         [b'\\', _, rest @ ..] => Ok((rest, consumed(text, rest))),
         _ => Err(nom::Err::Error(Error::new(text, ErrorKind::Escaped))),
@@ -216,7 +254,7 @@ fn double(text: &[u8]) -> IResult<&[u8], &[u8]> {
         if let [b'"', after @ ..] = rest {
             return Ok((after, consumed(text, after)));
         }
-        (rest, _) = alt((take_while1(|c| c != b'"' && c != b'\\'), escaped)).parse(rest)?;
+        (rest, _) = alt((take_while1(|c| !matches!(c, b'"' | b'\\' | b'\n')), escaped)).parse(rest)?;
     }
 }
 
@@ -247,6 +285,10 @@ mod tests {
             (r#""a\"b" 'a\b' "a'b" 'a"b'"#, &["a\"b", r"a\b", "a'b", "a\"b"]),
             ("'' \"\"", &["", ""]),
             ("'a#b;c' # d 'e", &["a#b;c"]),
+            ("'a'# d 'e", &["a"]),
+            ("a#b", &["a"]),
+            ("a;b", &["a"]),
+            ("a \\\nb\\\n c \"d\\\r\ne\" # f\\\ng", &["a", "b", "c", "de"]),
             ("ä\\ö", &["äö"]),
         ] {
             assert_eq!(words(line).unwrap(), expect, "{line}");
@@ -255,13 +297,37 @@ mod tests {
             ("'a", Syntax::UnterminatedQuote),
             ("a 'b\"", Syntax::UnterminatedQuote),
             ("\"a\\\"", Syntax::UnterminatedQuote),
+            ("'a\nb'", Syntax::UnterminatedQuote),
+            ("\"a\nb\"", Syntax::UnterminatedQuote),
             ("a\\", Syntax::TrailingBackslash),
-            ("a#b", Syntax::BareSeparator),
-            ("a;b", Syntax::BareSeparator),
-            ("'a'#", Syntax::BareSeparator),
         ] {
             assert_eq!(words(line), Err(error), "{line}");
         }
+    }
+
+    #[test]
+    fn commands_are_cut_as_libuci_cuts_them() {
+        let text = b"c jail x; o a b;;l c d # e; f\noption a \\\n\n'b'\noption a \\\n'b'\n # x \\\nlist e 'f\\'\n;";
+        let all: Vec<_> = Items::new(text).collect();
+        let (a, b) = (Word("a"), Word("'b'"));
+        assert_eq!(
+            all,
+            [
+                (1, Ok(Item::Section { kind: Word("jail"), name: Some(Word("x")) })),
+                (1, Ok(Item::Option { key: a, value: Word("b") })),
+                (1, Ok(Item::List { key: Word("c"), value: Word("d") })),
+                (2, Err(Syntax::MissingWord)),
+                (4, Err(Syntax::UnknownKeyword)),
+                (5, Ok(Item::Option { key: a, value: b })),
+                (8, Ok(Item::List { key: Word("e"), value: Word("'f\\'") })),
+            ]
+        );
+        let errors: Vec<_> =
+            Items::new(b"option a 'b; option\noption a b\rc\noption a b\xff; list c d\n").collect();
+        assert_eq!(
+            errors,
+            [(1, Err(Syntax::UnterminatedQuote)), (2, Err(Syntax::Control)), (3, Err(Syntax::NotUtf8))]
+        );
     }
 
     #[test]

@@ -94,7 +94,8 @@ pub(super) fn span(text: &str, min: u64, max: u64, forever: bool) -> Result<Dura
     if d.is_forever() {
         return if forever { Ok(d) } else { Err(Kind::Value("a duration with an end")) };
     }
-    if (min..=max).contains(&d.secs()) { Ok(d) } else { Err(Kind::Range(min, max)) }
+    let within = (min..=max).contains(&d.secs());
+    if within { Ok(d) } else { Err(Kind::Span(Duration::from_secs(min), Duration::from_secs(max))) }
 }
 
 /// An address or a prefix.
@@ -157,7 +158,8 @@ mod tests {
             assert!(matches!(number(bad, 0, u64::MAX), Err(Kind::Value(_))), "{bad}");
         }
         assert_eq!(span("1h", 1, 86_400, false), Ok(Duration::from_secs(3600)));
-        assert_eq!(span("2d", 1, 86_400, false), Err(Kind::Range(1, 86_400)));
+        let day = Duration::from_secs(86_400);
+        assert_eq!(span("2d", 1, 86_400, false), Err(Kind::Span(Duration::from_secs(1), day)));
         assert_eq!(span("permanent", 1, 9, true), Ok(Duration::FOREVER));
         assert!(span("permanent", 1, 9, false).is_err());
         for (text, addr, port) in

@@ -21,4 +21,4 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-pub use request::{MAX_REQUEST, Refusal, Request};
+pub use request::{LONGEST_BAN, MAX_REQUEST, Refusal, Request, ban_time};

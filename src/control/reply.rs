@@ -79,6 +79,8 @@ pub struct JailView<'a> {
     pub filter: &'a str,
     /// Whether it works.
     pub enabled: bool,
+    /// Sources with failures that may still count.
+    pub failing: u64,
     /// Failures counted.
     pub failures: u64,
     /// Bans that hold now.
@@ -126,7 +128,11 @@ pub fn status(view: &dyn StatusView, only: Option<&str>, out: &mut dyn FnMut(&[u
         let mut found = false;
         view.jails(&mut |jail| found |= jail.name == name);
         if !found {
-            return error(b"no such jail", out);
+            // A name is shorter than that.
+            let mut text = heapless::Vec::<u8, 64>::new();
+            let _ = text.extend_from_slice(b"no such jail: ");
+            let _ = text.extend_from_slice(name.as_bytes());
+            return error(&text, out);
         }
     }
     let mut w = Writer::new(out);
@@ -160,7 +166,8 @@ pub fn status(view: &dyn StatusView, only: Option<&str>, out: &mut dyn FnMut(&[u
     view.jails(&mut |j| {
         if only.is_none_or(|name| name == j.name) {
             w.object().key("name").str(j.name.as_bytes()).key("filter").str(j.filter.as_bytes());
-            w.key("enabled").bool(j.enabled).key("failures").u64(j.failures);
+            w.key("enabled").bool(j.enabled).key("failing").u64(j.failing);
+            w.key("failures").u64(j.failures);
             w.key("banned").u64(j.banned).key("total").u64(j.total).end_object();
         }
     });

@@ -8,6 +8,14 @@ use serde::Deserialize;
 /// The longest request in bytes, its newline not counted.
 pub const MAX_REQUEST: usize = 1024;
 
+/// The longest ban by hand that has an end: ten years, as in the configuration.
+pub const LONGEST_BAN: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// `text` as the time of a ban by hand: a second to ten years, or without end.
+pub fn ban_time(text: &[u8]) -> Option<Duration> {
+    parse_duration(text).filter(|d| d.is_forever() || d.secs() > 0 && *d <= LONGEST_BAN)
+}
+
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request<'a> {
@@ -64,7 +72,7 @@ pub enum Refusal {
     NeedsJail,
     /// `ip` is no address or prefix.
     Ip,
-    /// `for` is no duration of at least a second.
+    /// `for` is no duration of a second to ten years, and not `permanent`.
     For,
     /// `jail` is not a name of 1 to 31 of `a-z A-Z 0-9 _ -`.
     Jail,
@@ -83,7 +91,7 @@ impl Refusal {
             Self::NeedsIp => "the command needs ip",
             Self::NeedsJail => "the command needs jail",
             Self::Ip => "ip is not an address or prefix",
-            Self::For => "for is not a duration such as 90, 10m, 1h30m or permanent",
+            Self::For => "for is not a duration up to ten years such as 90, 10m, 1h30m, nor permanent",
             Self::Jail => "jail is not a name",
             Self::Surplus => "a key that the command does not take",
         }
@@ -120,9 +128,7 @@ impl<'a> Request<'a> {
             return Err(Refusal::Json);
         }
         let ip = raw.ip.map(|ip| Prefix::parse(ip.as_bytes()).ok_or(Refusal::Ip)).transpose()?;
-        let span =
-            raw.span.map(|s| parse_duration(s.as_bytes()).filter(|d| d.secs() > 0).ok_or(Refusal::For));
-        let span = span.transpose()?;
+        let span = raw.span.map(|s| ban_time(s.as_bytes()).ok_or(Refusal::For)).transpose()?;
         let all = raw.all == Some(true);
         if raw.jail.is_some_and(|jail| !is_name(jail)) {
             return Err(Refusal::Jail);

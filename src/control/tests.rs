@@ -135,6 +135,8 @@ fn requests_are_read() {
         (r#"{"cmd":"attempt","ip":"1.2.3.4"}"#, Refusal::NeedsJail),
         (r#"{"cmd":"ban","ip":"1.2.3.4","for":"soon"}"#, Refusal::For),
         (r#"{"cmd":"ban","ip":"1.2.3.4","for":"0"}"#, Refusal::For),
+        (r#"{"cmd":"ban","ip":"1.2.3.4","for":"315360001"}"#, Refusal::For),
+        (r#"{"cmd":"ban","ip":"01.2.3.4"}"#, Refusal::Ip),
         (r#"{"cmd":"status","jail":"a b"}"#, Refusal::Jail),
         (r#"{"cmd":"status","jail":""}"#, Refusal::Jail),
         (r#"{"cmd":"bans","ip":"1.2.3.4"}"#, Refusal::Surplus),
@@ -166,7 +168,7 @@ impl StatusView for View<'_> {
     }
     fn jails(&self, f: &mut dyn FnMut(JailView<'_>)) {
         for (name, enabled) in [("sshd", true), ("luci", false)] {
-            f(JailView { name, filter: name, enabled, failures: 3, banned: 1, total: 2 });
+            f(JailView { name, filter: name, enabled, failing: 2, failures: 3, banned: 1, total: 2 });
         }
     }
     fn sources(&self, f: &mut dyn FnMut(PeerView<'_>)) {
@@ -183,18 +185,18 @@ fn status_is_one_line() {
     let expect = "{\"ok\":true,\"version\":\"1.2.3\",\"uptime\":99,\
         \"tables\":{\"bans\":{\"used\":1,\"size\":4096},\"tracked\":{\"used\":2,\"size\":1024}},\
         \"counters\":{\"frame\":{\"lines\":5,\"overlong\":0},\"jail\":{\"failures\":7}},\
-        \"jails\":[{\"name\":\"sshd\",\"filter\":\"sshd\",\"enabled\":true,\"failures\":3,\"banned\":1,\"total\":2},\
-        {\"name\":\"luci\",\"filter\":\"luci\",\"enabled\":false,\"failures\":3,\"banned\":1,\"total\":2}],\
+        \"jails\":[{\"name\":\"sshd\",\"filter\":\"sshd\",\"enabled\":true,\"failing\":2,\"failures\":3,\"banned\":1,\"total\":2},\
+        {\"name\":\"luci\",\"filter\":\"luci\",\"enabled\":false,\"failing\":2,\"failures\":3,\"banned\":1,\"total\":2}],\
         \"sources\":[{\"kind\":\"udp\",\"name\":\"127.0.0.1:5514\",\"up\":true,\"count\":5,\"error\":null}],\
         \"sinks\":[{\"kind\":\"nftables\",\"name\":\"\",\"up\":false,\"count\":0,\"error\":\"not permitted\"}]}\n";
     assert_eq!(all, expect);
     let one = written(|out| reply::status(&View(b""), Some("sshd"), out));
     assert_eq!(
         one,
-        "{\"ok\":true,\"jails\":[{\"name\":\"sshd\",\"filter\":\"sshd\",\"enabled\":true,\"failures\":3,\"banned\":1,\"total\":2}]}\n"
+        "{\"ok\":true,\"jails\":[{\"name\":\"sshd\",\"filter\":\"sshd\",\"enabled\":true,\"failing\":2,\"failures\":3,\"banned\":1,\"total\":2}]}\n"
     );
     let none = written(|out| reply::status(&View(b""), Some("x"), out));
-    assert_eq!(none, "{\"ok\":false,\"error\":\"no such jail\"}\n");
+    assert_eq!(none, "{\"ok\":false,\"error\":\"no such jail: x\"}\n");
 }
 
 #[test]
@@ -239,7 +241,7 @@ proptest! {
 
     #[test]
     fn requests_survive_the_wire(n: u128, bits in 0u8..=128, jail in prop::option::of("[a-z0-9_-]{1,31}"),
-        secs in prop::option::of(1u64..1 << 40), which in 0u8..8)
+        secs in prop::option::of(1..=LONGEST_BAN.secs()), which in 0u8..8)
     {
         let (ip, target, jail) = (Addr::from_u128(n), Prefix::new(Addr::from_u128(n), bits), jail.as_deref());
         let request = match which {

@@ -27,6 +27,8 @@ pub enum Error {
     Cut,
     /// The reply is not the protocol's.
     Garbled,
+    /// What was to be shown could not be written.
+    Output(io::Error),
     /// Anything else.
     Io(io::Error),
 }
@@ -40,6 +42,7 @@ impl fmt::Display for Error {
             Self::Denied(path) => write!(f, "not permitted to talk to {}: try as root", path.display()),
             Self::Cut => f.write_str("edgeban ended the connection before its reply was whole"),
             Self::Garbled => f.write_str("the reply is not one of edgeban's"),
+            Self::Output(error) => write!(f, "standard output: {error}"),
             Self::Io(error) => error.fmt(f),
         }
     }
@@ -81,7 +84,7 @@ pub fn ask(
             Ok(_) if !line.ends_with('\n') => return Err(Error::Cut),
             Ok(_) => {}
         }
-        each(line.trim_end()).map_err(Error::Io)?;
+        each(line.trim_end()).map_err(Error::Output)?;
         // Every last line, and no other, starts so.
         if line.starts_with("{\"ok\":") {
             return Ok(());
@@ -106,7 +109,7 @@ pub fn run(
             1
         }
         // `edgeban bans | head` is no failure.
-        Err(Error::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+        Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => 0,
         Err(error) => {
             let _ = writeln!(err, "edgeban: {error}");
             1
@@ -122,43 +125,58 @@ fn show(
     now: i64,
     out: &mut dyn Write,
 ) -> Result<Option<String>, Error> {
-    let (mut rows, mut last) = (Vec::new(), String::new());
-    ask(socket, request, &mut |line| {
-        if json {
-            writeln!(out, "{line}")?;
-        } else if !line.starts_with("{\"ok\":") {
-            rows.push(line.to_string());
-        }
-        last = line.to_string();
-        Ok(())
-    })?;
-    let last = Value::parse(&last).ok_or(Error::Garbled)?;
+    // Whom a jail has banned is what people ask its status for.
+    let of_jail = matches!(request, Request::Status { jail: Some(_) }) && !json;
+    let (mut rows, mut lasts) = (Vec::new(), Vec::new());
+    for asked in core::iter::once(request).chain(of_jail.then_some(&Request::Bans)) {
+        ask(socket, asked, &mut |line| {
+            if json {
+                writeln!(out, "{line}")?;
+            }
+            let list = if line.starts_with("{\"ok\":") { &mut lasts } else { &mut rows };
+            if !json || line.starts_with("{\"ok\":") {
+                list.push(line.to_string());
+            }
+            Ok(())
+        })?;
+    }
+    let last = lasts.first().and_then(|last| Value::parse(last)).ok_or(Error::Garbled)?;
     if !last.get("ok").is_some_and(Value::is_true) {
         return Ok(Some(last.get("error").map(Value::text).unwrap_or("refused").to_string()));
     }
     if json {
-        out.flush().map_err(Error::Io)?;
+        out.flush().map_err(Error::Output)?;
         return Ok(None);
+    }
+    let mut bans = Vec::new();
+    for row in &rows {
+        let ban = Value::parse(row).ok_or(Error::Garbled)?;
+        match request {
+            Request::Status { jail: Some(jail) } if ban.get("jail").is_none_or(|by| by.text() != *jail) => {
+            }
+            _ => bans.push(ban),
+        }
     }
     let count = last.get("count").and_then(Value::number).unwrap_or(0);
     match request {
-        Request::Bans => {
-            let bans: Option<Vec<Value>> = rows.iter().map(|row| Value::parse(row)).collect();
-            human::bans(out, &bans.ok_or(Error::Garbled)?, now)
-        }
-        Request::Status { .. } => human::status(out, &last),
+        Request::Bans => human::bans(out, &bans, now),
+        Request::Status { .. } => human::status(out, &last).and_then(|()| match of_jail {
+            true => writeln!(out).and_then(|()| human::bans(out, &bans, now)),
+            false => Ok(()),
+        }),
         Request::Version => {
             writeln!(out, "edgeban {}", human::plain(last.get("version").map_or("", Value::text)))
         }
         Request::Ban { target, .. } => writeln!(out, "Banned {target}."),
-        Request::Unban { .. } | Request::UnbanAll if count == 0 => {
-            writeln!(out, "Nothing was banned there.")
-        }
+        Request::UnbanAll if count == 0 => writeln!(out, "Nothing was banned."),
         Request::Unban { .. } | Request::UnbanAll => writeln!(out, "Lifted {count}."),
+        Request::Attempt { ip, .. } if last.get("count").is_some() && count == 0 => {
+            writeln!(out, "{ip} is banned already.")
+        }
         Request::Attempt { ip, jail } => writeln!(out, "Counted a failure of {ip} in {jail}."),
         Request::Reload => writeln!(out, "Loaded the configuration."),
     }
     .and_then(|()| out.flush())
-    .map_err(Error::Io)?;
+    .map_err(Error::Output)?;
     Ok(None)
 }

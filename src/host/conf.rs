@@ -42,6 +42,13 @@ impl fmt::Display for Error {
     }
 }
 
+/// The bytes of a file; `None` where they are more than [`LONGEST`].
+pub(super) fn contents(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes))?;
+    Ok((bytes.len() as u64 <= LONGEST).then_some(bytes))
+}
+
 /// Reads `path`; `None` looks at [`PATHS`] and falls back to the built-in configuration. Returns the settings and the
 /// file they are from.
 pub fn load(path: Option<&Path>, known: &[Known<'_>]) -> Result<(Box<Settings>, Option<PathBuf>), Error> {
@@ -55,16 +62,18 @@ pub fn load(path: Option<&Path>, known: &[Known<'_>]) -> Result<(Box<Settings>, 
         add_existing(&mut settings, Path::new("/"));
         return Ok((settings, None));
     };
-    let mut text = Vec::new();
-    let file = File::open(&path).and_then(|f| f.take(LONGEST + 1).read_to_end(&mut text));
-    file.map_err(|error| Error::Io(path.clone(), error))?;
-    if text.len() as u64 > LONGEST {
-        return Err(Error::TooLong(path));
-    }
+    let text = match contents(&path) {
+        Ok(Some(text)) => text,
+        Ok(None) => return Err(Error::TooLong(path)),
+        Err(error) => return Err(Error::Io(path, error)),
+    };
     let mut problems = Vec::new();
-    settings.read(&text, known, &mut |p| problems.push((p.line, p.to_string())));
+    settings.read(&text, known, &mut |p| {
+        // By line, which they nearly are: a section's end is told behind its lines. (A sort is five kilobytes of code.)
+        let behind = problems.iter().rposition(|(line, _): &(u32, String)| *line <= p.line);
+        problems.insert(behind.map_or(0, |at| at + 1), (p.line, p.to_string()));
+    });
     if !problems.is_empty() {
-        problems.sort();
         return Err(Error::Problems(path, problems));
     }
     if settings.builtin_sources {

@@ -5,7 +5,7 @@
 //! blocklist, at once and then ever more seldom; a reload builds everything new before anything old goes.
 
 use super::cli::check;
-use super::firewall::{Firewalling, Live, firewall};
+use super::firewall::{Firewalling, Live, Telling, firewall};
 use super::load::Loaded;
 use super::poll::{Interest, Poller, Token};
 use super::server::Server;
@@ -31,14 +31,23 @@ use std::vec::Vec;
 const CONTROL: u8 = 1;
 /// [`Token::owner`] of the netlink socket that hears of ruleset changes.
 const NETLINK: u8 = 2;
+/// [`Token::owner`] of the netlink socket that hears of addresses and routes.
+const MOVES: u8 = 4;
 /// [`Token::owner`] of the signals.
 const SIGNALS: u8 = 3;
 /// Expired bans a turn.
 const EXPIRIES: usize = 512;
 /// Streams whose last failure is remembered for "last message repeated".
 const STREAMS: usize = 64;
-/// How often this host's own addresses are looked at.
+/// How often this host's own addresses are looked at, whatever the kernel says.
 const OWN: Duration = Duration::from_secs(30);
+/// The shortest time between two looks: a router may learn routes all the time.
+const OWN_AGAIN: Duration = Duration::from_secs(1);
+/// The pause between two makings of a table that somebody keeps changing: it grows from the first to the second,
+/// within which it is to be whole again, and begins anew after [`CALM`].
+const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(800)];
+/// See [`PAUSES`].
+const CALM: Duration = Duration::from_secs(10);
 /// The longest pause between two tries to rebuild the firewall's table; the first is at once.
 const SLOWEST: Duration = Duration::from_secs(60);
 
@@ -62,6 +71,7 @@ pub(super) struct Core {
     pub loaded: Loaded,
     pub sources: Sources,
     pub firewall: Firewalling,
+    telling: Telling,
     pub started: Instant,
     /// Listings under way: the number that a client's cursor has, and where it stands.
     pub listings: Vec<(u64, Cursor)>,
@@ -70,6 +80,8 @@ pub(super) struct Core {
     plan: (Option<PathBuf>, Option<PathBuf>),
     own: Vec<(Prefix, Why)>,
     own_next: Instant,
+    own_looked: Instant,
+    moves: Option<own::Moves>,
     specs: Vec<(Spec, u32)>,
     /// Jails that each source is for, by its number.
     masks: Vec<u32>,
@@ -98,6 +110,8 @@ impl Daemon {
         let now = clock::now();
         info!("edgeban {}, {}", env!("CARGO_PKG_VERSION"), check::called(path.as_deref()));
 
+        // Before the first look, so that nothing falls between the two.
+        let moves = own::Moves::watch(&poller, Token::new(MOVES, 0, 0));
         let own = own::addresses();
         let loaded = Loaded::new(loaded.settings, &own, None)
             .map_err(|errors| check::placed(path.as_deref(), &errors))?;
@@ -107,15 +121,18 @@ impl Daemon {
             return Err("the kernel gives no random numbers".to_string());
         };
         let engine = memory::engine(settings, ring(settings), STREAMS, [a, b, c]);
+        // Before anything is touched: it may be another edgeban's.
+        let server = serve(control, settings, dry_run)?;
         let firewall = firewall(settings, dry_run, now)?;
-        let state = state_file(settings);
+        // A dry run would move the places from which the real one goes on.
+        let state = if dry_run { None } else { state_file(settings) };
         super::source::set_longest(settings.global.max_line as usize);
-        let server = serve(control, settings);
         let mut core = Core {
             engine,
             loaded,
             sources: Sources::new(state.as_deref()),
             firewall,
+            telling: Telling::new(now),
             started: now,
             listings: Vec::new(),
             listed: 0,
@@ -123,6 +140,8 @@ impl Daemon {
             plan: (named, path),
             own,
             own_next: now + OWN,
+            own_looked: now,
+            moves,
             specs: Vec::new(),
             masks: Vec::new(),
             stop: false,
@@ -133,6 +152,11 @@ impl Daemon {
         }
         core.apply_sources(now);
         core.heal(now);
+        if core.loaded.settings.global.firewall == config::Firewall::Nftables
+            && let Firewalling::On { error: Some(e), .. } = &core.firewall
+        {
+            return Err(format!("nftables: {e}"));
+        }
         Ok(Self { core, server, signals })
     }
 
@@ -141,6 +165,10 @@ impl Daemon {
     /// # Errors
     /// The event loop failed.
     pub(super) fn run(&mut self) -> Result<(), String> {
+        // Files are looked at now: what is written to them once it is said that all is ready is not the past.
+        let now = clock::now();
+        self.core.serve(None, now);
+        self.core.settle(now);
         memory::trim();
         super::report::ready();
         while !self.core.stop {
@@ -170,6 +198,7 @@ impl Daemon {
                     }
                 }
                 NETLINK => core.hear(),
+                MOVES => core.moved(),
                 _ => {
                     while let Some(signal) = signals.read()? {
                         match signal {
@@ -199,14 +228,15 @@ impl Core {
         now: Instant,
     ) -> (&'c mut Engine<'static>, &'c Rules<'c>, Live<'c>) {
         let rules = self.loaded.rules();
-        (&mut self.engine, rules, Live { rules, firewall: &mut self.firewall, now, sentence: None })
+        let Self { engine, firewall, telling, .. } = self;
+        (engine, rules, Live { rules, firewall, now, sentence: None, telling })
     }
 
     /// Lets the sources read: one that is ready, or with `None` what else is due.
     fn serve(&mut self, token: Option<Token>, now: Instant) {
-        let Self { engine, loaded, sources, firewall, poller, masks, .. } = self;
+        let Self { engine, loaded, sources, firewall, poller, masks, telling, .. } = self;
         let rules = loaded.rules();
-        let mut live = Live { rules, firewall, now, sentence: None };
+        let mut live = Live { rules, firewall, now, sentence: None, telling };
         let zone = clock::Local::new();
         let east = |civil: &_| zone.east(civil);
         let calendar = Calendar::new(clock::wall(), &east);
@@ -233,6 +263,7 @@ impl Core {
     pub(super) fn settle(&mut self, now: Instant) {
         let (engine, _, mut live) = self.live(now);
         engine.expire(now, EXPIRIES, &mut live);
+        self.telling.sum_up(now);
         if let Firewalling::On { sink, error, .. } = &mut self.firewall
             && let Err(e) = sink.flush(now)
         {
@@ -240,31 +271,45 @@ impl Core {
         }
         self.heal(now);
         if now >= self.own_next {
-            self.own_next = now + OWN;
+            self.renew_own(now);
+        }
+    }
+
+    /// Looks at this host's own addresses and gateways.
+    fn renew_own(&mut self, now: Instant) {
+        if now >= self.own_looked + OWN {
             memory::trim();
-            let own = own::addresses();
-            if own != self.own {
-                info!("this host's addresses changed");
-                self.own = own;
-                let settings = self.loaded.settings.clone();
-                match Loaded::new(settings, &self.own, Some(&self.loaded)) {
-                    Ok(loaded) => self.loaded = loaded,
-                    // Only a filter's file can have become wrong since it was read.
-                    Err(errors) => errors.iter().for_each(|e| error!("own addresses not renewed: {e}")),
-                }
-            }
+        }
+        self.own_next = now + OWN;
+        self.own_looked = now;
+        let own = own::addresses();
+        if own == self.own {
+            return;
+        }
+        info!("this host's addresses changed");
+        self.own = own;
+        self.loaded.renew_own(&self.own);
+        self.pardon(now);
+    }
+
+    /// Lifts the bans of those who are never banned by the rules that hold now.
+    fn pardon(&mut self, now: Instant) {
+        let (engine, rules, mut live) = self.live(now);
+        let lifted = engine.pardon(rules, &mut live);
+        if lifted > 0 {
+            info!("{lifted} bans lifted: they held an address that is never banned now");
         }
     }
 
     /// Rebuilds a firewall table that is not what it should be, if it is time to.
     fn heal(&mut self, now: Instant) {
         let Self { engine, loaded, firewall, .. } = self;
-        let Firewalling::On { sink, retry: (next, pause), error } = firewall else { return };
+        let Firewalling::On { sink, retry: (next, pause), error, .. } = firewall else { return };
         if !sink.is_stale() || now < *next {
             return;
         }
-        let scopes: Vec<(u8, &[u16])> =
-            loaded.scopes.iter().enumerate().map(|(i, ports)| (i as u8 + 1, ports.as_slice())).collect();
+        let scopes = loaded.scopes.iter().enumerate().map(|(i, ports)| (i as u8 + 1, ports.as_slice()));
+        let scopes: Vec<_> = scopes.filter(|(_, ports)| !ports.is_empty()).collect();
         let mut cursor = Cursor::default();
         let list = engine.blocklist();
         let bans = core::iter::from_fn(|| list.list(&mut cursor)).filter(|ban| ban.scope != LISTED_ONLY);
@@ -272,13 +317,17 @@ impl Core {
             Ok(()) => {
                 info!("nftables: table inet edgeban made, {} bans", list.len());
                 *error = None;
-                *pause = Duration::ZERO;
-                *next = now;
+                let calm = now.since(*next) >= CALM;
+                *pause = if calm { PAUSES[0] } else { pause.times(2).max(PAUSES[0]).min(PAUSES[1]) };
+                *next = now + *pause;
             }
             Err(e) => {
                 *pause = Duration::from_secs((pause.secs() * 2).clamp(1, SLOWEST.secs()));
                 *next = now + *pause;
-                error!("nftables: {e}; again in {}", pause.write().as_str());
+                error!(
+                    "nftables: {e}; NO PACKET IS DROPPED until it works; again in {}",
+                    pause.write().as_str()
+                );
                 *error = Some(e);
             }
         }
@@ -291,6 +340,13 @@ impl Core {
             Ok(true) => {}
             Ok(false) => warn!("nftables: somebody changed or flushed table inet edgeban"),
             Err(e) => *error = Some(e),
+        }
+    }
+
+    /// The kernel says that an address or a route changed: looked at in this turn, but once a second at most.
+    fn moved(&mut self) {
+        if self.moves.as_ref().is_some_and(own::Moves::read) {
+            self.own_next = self.own_next.min(self.own_looked + OWN_AGAIN);
         }
     }
 
@@ -313,23 +369,26 @@ impl Core {
             .filter(|source| source.enabled)
             .map(|source| (spec(source), mask(source, &loaded.settings, loaded.rules())))
             .collect();
-        let wanted: Vec<Spec> = specs.iter().map(|(spec, _)| spec.clone()).collect();
+        // IPv6 last: a socket for all of it makes do without IPv4 where that has one already.
+        let mut wanted: Vec<Spec> = Vec::with_capacity(specs.len());
+        for six in [false, true] {
+            wanted.extend(specs.iter().map(|(spec, _)| spec).filter(|s| s.is_v6() == six).cloned());
+        }
         sources.apply(poller, &wanted, now, |e| warn!("{e}; tried again every 10 s"));
         masks.clear();
         sources.each(|id, spec, _, _| {
             let at = usize::from(id.0);
             masks.resize(masks.len().max(at + 1), u32::MAX);
-            if let (Some(slot), Some((_, mask))) =
-                (masks.get_mut(at), specs.iter().find(|(s, _)| s == spec))
-            {
-                *slot = *mask;
+            if let Some(slot) = masks.get_mut(at) {
+                // Named twice, it is for the filters of both.
+                *slot = specs.iter().filter(|(s, _)| s == spec).fold(0, |all, (_, mask)| all | mask);
             }
         });
     }
 
     fn timeout(&self, server: Option<&Server>) -> Option<u32> {
         let now = clock::now();
-        let mut first = self.own_next;
+        let mut first = self.own_next.min(self.telling.deadline());
         if let Some(expiry) = self.engine.next_expiry() {
             first = first.min(expiry);
         }
@@ -370,6 +429,10 @@ impl Core {
                 return Err(check::placed(path.as_deref(), &place));
             }
         }
+        let mut cursor = Cursor::default();
+        let before = self.loaded.scopes.clone();
+        let bans = core::iter::from_fn(|| self.engine.blocklist().list(&mut cursor));
+        self.loaded.free_scopes(bans.map(|ban| ban.scope));
         let loaded = Loaded::new(settings, &self.own, Some(&self.loaded))
             .map_err(|errors| check::placed(path.as_deref(), &errors))?;
         let (old, new) = (&self.loaded.settings.global, &loaded.settings.global);
@@ -377,11 +440,15 @@ impl Core {
         if sizes(old) != sizes(new) || old.control != new.control || old.firewall != new.firewall {
             warn!("table sizes, control socket and firewall change at the next start");
         }
-        let scopes_changed = self.loaded.scopes != loaded.scopes;
+        if !new.enabled {
+            warn!("option enabled '0' holds from the next start on");
+        }
+        let scopes_changed = before != loaded.scopes;
         log::set_max_level(super::report::level(new.log_level));
         self.loaded = loaded;
         self.plan.1 = path;
         let now = clock::now();
+        self.pardon(now);
         self.apply_sources(now);
         if scopes_changed && let Firewalling::On { sink, retry, .. } = &mut self.firewall {
             sink.invalidate();

@@ -1,6 +1,7 @@
 //! The firewall as the daemon has it, and what tells it and the log of every ban.
 
 use super::nft::{NftError, NftSink};
+use super::sole::{Sole, Taken};
 use crate::action::nftables::Op;
 use crate::blocklist::{Change, LISTED_ONLY, Reason};
 use crate::config::{Firewall, Settings};
@@ -27,6 +28,8 @@ pub(super) enum Firewalling {
         retry: (Instant, Duration),
         /// What went wrong last.
         error: Option<NftError>,
+        /// That no other edgeban does the same.
+        _sole: Option<Sole>,
     },
     /// Only the blocklist in memory knows.
     Off(String),
@@ -35,7 +38,7 @@ pub(super) enum Firewalling {
 /// Opens the firewall that the settings ask for.
 ///
 /// # Errors
-/// They insist on nftables, and it is not to be had.
+/// They insist on nftables, and it is not to be had; or another edgeban has the table.
 pub(super) fn firewall(settings: &Settings, dry_run: bool, now: Instant) -> Result<Firewalling, String> {
     if dry_run {
         info!("dry run: bans are decided and listed, nothing is dropped");
@@ -50,6 +53,7 @@ pub(super) fn firewall(settings: &Settings, dry_run: bool, now: Instant) -> Resu
             sink: std::boxed::Box::new(sink),
             retry: (now, Duration::ZERO),
             error: None,
+            _sole: sole()?,
         }),
         Err(e) if settings.global.firewall == Firewall::Nftables => Err(format!("nftables: {e}")),
         Err(e) => {
@@ -59,12 +63,75 @@ pub(super) fn firewall(settings: &Settings, dry_run: bool, now: Instant) -> Resu
     }
 }
 
+/// The right to make the table, unless another edgeban has it.
+fn sole() -> Result<Option<Sole>, String> {
+    match Sole::take() {
+        Ok(sole) => Ok(Some(sole)),
+        Err(Taken::By(pid)) => Err(format!("process {pid} is an edgeban that bans here already")),
+        Err(Taken::Doubtful(e)) => {
+            warn!("cannot tell whether another edgeban bans here: {e}");
+            Ok(None)
+        }
+    }
+}
+
+/// The most bans and ends of bans that are told one by one in a second: more is a flood, and nobody reads it.
+const TOLD: u32 = 200;
+const SECOND: Duration = Duration::from_secs(1);
+
+/// How much of the bans was told lately.
+#[derive(Debug)]
+pub(super) struct Telling {
+    /// The second that is counted.
+    since: Instant,
+    told: u32,
+    /// Bans and ends of bans that were not told.
+    untold: [u32; 2],
+}
+
+impl Telling {
+    pub(super) const fn new(now: Instant) -> Self {
+        Self { since: now, told: 0, untold: [0; 2] }
+    }
+
+    /// Whether one more may be told; else it is counted, as a ban or the end of one.
+    fn may(&mut self, now: Instant, end: bool) -> bool {
+        self.sum_up(now);
+        let may = self.told < TOLD;
+        if may {
+            self.told += 1;
+        } else if let Some(untold) = self.untold.get_mut(usize::from(end)) {
+            *untold = untold.saturating_add(1);
+        }
+        may
+    }
+
+    /// Says how many were not told, once their second is over.
+    pub(super) fn sum_up(&mut self, now: Instant) {
+        if now.since(self.since) < SECOND {
+            return;
+        }
+        if let [bans, ends] = core::mem::take(&mut self.untold)
+            && (bans, ends) != (0, 0)
+        {
+            info!("{bans} bans and {ends} ends of bans more, too many to tell one by one");
+        }
+        (self.since, self.told) = (now, 0);
+    }
+
+    /// When there is something to sum up.
+    pub(super) fn deadline(&self) -> Instant {
+        if self.untold == [0; 2] { Instant::NEVER } else { self.since + SECOND }
+    }
+}
+
 /// Hears the engine, tells the log and the firewall.
 pub(super) struct Live<'c> {
     pub rules: &'c Rules<'c>,
     pub firewall: &'c mut Firewalling,
     pub now: Instant,
     pub sentence: Option<JailId>,
+    pub telling: &'c mut Telling,
 }
 
 impl Watcher for Live<'_> {
@@ -85,14 +152,16 @@ impl Watcher for Live<'_> {
                 let failures =
                     by.and_then(|jail| rules.jails.get(usize::from(jail))).map_or(0, |j| j.policy.maxretry);
                 // The recidive filter reads these words.
-                if ban.until == Instant::NEVER {
+                if !self.telling.may(self.now, false) {
+                    // Counted.
+                } else if ban.until == Instant::NEVER {
                     info!("ban {} jail {name} for ever ({failures} failures)", ban.target);
                 } else {
                     let seconds = ban.until.since(self.now).secs();
                     info!("ban {} jail {name} for {seconds}s ({failures} failures)", ban.target);
                 }
             }
-            Change::Removed(ban, reason) => {
+            Change::Removed(ban, reason) if self.telling.may(self.now, true) => {
                 let why = match reason {
                     Reason::Expired => "over",
                     Reason::Unbanned => "by order",
@@ -100,6 +169,7 @@ impl Watcher for Live<'_> {
                 };
                 info!("unban {} jail {}: {why}", ban.target, rules.name(ban.jail));
             }
+            Change::Removed(..) => {}
         }
         let Firewalling::On { sink, error, .. } = &mut *self.firewall else { return };
         let told = match change {
@@ -111,5 +181,24 @@ impl Watcher for Live<'_> {
         if let Err(e) = sink.push(&told, self.now) {
             *error = Some(e);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_bans_is_told_in_part_and_counted() {
+        let at = |ms| Instant::from_millis(ms);
+        let mut telling = Telling::new(at(0));
+        let told = (0..1000).filter(|n| telling.may(at(n / 2), n % 4 == 0)).count();
+        assert_eq!((told, telling.untold), (TOLD as usize, [600, 200]));
+        assert_eq!(telling.deadline(), at(1000));
+        telling.sum_up(at(999));
+        assert_eq!(telling.untold, [600, 200]);
+        telling.sum_up(at(1000));
+        assert_eq!((telling.untold, telling.deadline()), ([0; 2], Instant::NEVER));
+        assert!(telling.may(at(1001), false));
     }
 }

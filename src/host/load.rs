@@ -7,6 +7,8 @@
 //! that is gone stays, disabled, as long as there is room. Port sets keep their numbers for the same reason.
 
 use super::arena::Arena;
+use super::conf::{self, LONGEST};
+use crate::action::nftables::PortRange;
 use crate::addr::Prefix;
 use crate::blocklist::{LISTED_ONLY, Scope};
 use crate::config::{self, MAX_JAILS, Settings};
@@ -17,6 +19,7 @@ use crate::matcher::{Active, AppSlot, Matcher};
 use crate::rules;
 use std::boxed::Box;
 use std::format;
+use std::path::Path;
 use std::string::{String, ToString};
 use std::vec;
 use std::vec::Vec;
@@ -30,8 +33,10 @@ pub struct Loaded {
     rules: Rules<'static>,
     /// The settings it came from.
     pub settings: Box<Settings>,
-    /// The port sets: scope n is the n-th, from 1.
-    pub scopes: Vec<Vec<u16>>,
+    /// The port sets: scope n is the n-th, from 1. One that is empty is free.
+    pub scopes: Vec<Vec<PortRange>>,
+    /// Of the list of whom nobody bans, which changes with this host's addresses.
+    allowed: Arena,
     _arena: Arena,
 }
 
@@ -105,12 +110,34 @@ impl Loaded {
         }
         match matcher {
             Some(matcher) if errors.is_empty() => {
-                let allow = allow(&settings.global.allow, own, &mut arena);
+                let mut allowed = Arena::default();
+                let allow = allow(&settings.global.allow, own, &mut allowed);
                 let rules = Rules { matcher, jails: arena.keep_slice(jails), allow };
-                Ok(Self { rules, settings, scopes, _arena: arena })
+                Ok(Self { rules, settings, scopes, allowed, _arena: arena })
             }
             _ => Err(errors),
         }
+    }
+
+    /// Frees the numbers of port sets that no jail has and no ban, whose scopes `in_use` tells: a daemon that is reloaded
+    /// for years has had many. A free one is empty.
+    pub fn free_scopes(&mut self, in_use: impl Iterator<Item = Scope>) {
+        let jails = self.rules.jails.iter().filter(|jail| jail.enabled).map(|jail| jail.scope);
+        let used =
+            in_use.chain(jails).fold(0, |used, scope| used | 1u64.checked_shl(scope.into()).unwrap_or(0));
+        for (at, ports) in self.scopes.iter_mut().enumerate() {
+            if used >> (at + 1).min(63) & 1 == 0 {
+                *ports = Vec::new();
+            }
+        }
+    }
+
+    /// This host has other addresses and gateways now.
+    pub fn renew_own(&mut self, own: &[(Prefix, Why)]) {
+        let mut allowed = Arena::default();
+        self.rules.allow = allow(&self.settings.global.allow, own, &mut allowed);
+        // The old list is gone from the rules; now its memory goes.
+        self.allowed = allowed;
     }
 }
 
@@ -152,10 +179,35 @@ fn filter(jail: &config::Jail, arena: &mut Arena) -> Result<Filter<'static>, Vec
     if jail.filter_file.is_empty() {
         return rules::find(&jail.filter).copied().ok_or_else(unknown);
     }
-    let text = std::fs::read_to_string(jail.filter_file.as_str())
-        .map_err(|e| vec![format!("{}: jail {}: {}: {e}", jail.line, jail.name, jail.filter_file)])?;
+    let text = filter_text(Path::new(jail.filter_file.as_str())).map_err(|e| match e {
+        Unread::Io(e) => vec![format!("{}: jail {}: {}: {e}", jail.line, jail.name, jail.filter_file)],
+        Unread::Place(place) => vec![format!("{}:{place}", jail.filter_file)],
+    })?;
     compile_text(&text, arena)
         .map_err(|errors| errors.into_iter().map(|error| format!("{}:{error}", jail.filter_file)).collect())
+}
+
+/// Why there is no text of a filter.
+pub(super) enum Unread {
+    /// The file cannot be read.
+    Io(std::io::Error),
+    /// It is no text: `line:column: message`.
+    Place(String),
+}
+
+/// The text of a filter's file, at most [`LONGEST`] bytes.
+pub(super) fn filter_text(path: &Path) -> Result<String, Unread> {
+    let Some(bytes) = conf::contents(path).map_err(Unread::Io)? else {
+        return Err(Unread::Place(format!("1:1: longer than {LONGEST} bytes")));
+    };
+    String::from_utf8(bytes).map_err(|e| {
+        let fine = e.as_bytes().get(..e.utf8_error().valid_up_to()).unwrap_or_default();
+        let (mut line, mut column) = (1u32, 1u32);
+        for b in fine {
+            (line, column) = if *b == b'\n' { (line + 1, 1) } else { (line, column + 1) };
+        }
+        Unread::Place(format!("{line}:{column}: not UTF-8 text"))
+    })
 }
 
 /// Compiles a filter's text into memory of `arena`; otherwise every error as `line:column: message`.
@@ -196,7 +248,7 @@ fn policy(from: &config::Policy) -> Policy {
 }
 
 /// The number of a jail's set of ports, new if it must be; 0 for every port. `None` where 62 are in use.
-fn scope(jail: &config::Jail, scopes: &mut Vec<Vec<u16>>) -> Option<Scope> {
+fn scope(jail: &config::Jail, scopes: &mut Vec<Vec<PortRange>>) -> Option<Scope> {
     let ports = &jail.ports;
     if !jail.policy.actions.has(config::Actions::NFTABLES) {
         return Some(LISTED_ONLY);
@@ -204,13 +256,30 @@ fn scope(jail: &config::Jail, scopes: &mut Vec<Vec<u16>>) -> Option<Scope> {
     if ports.is_empty() {
         return Some(0);
     }
-    let mut all: Vec<u16> = ports.iter().flat_map(|p| p.first..=p.last).collect();
-    all.sort_unstable();
-    all.dedup();
-    let at = scopes.iter().position(|known| *known == all).unwrap_or_else(|| {
-        scopes.push(all);
-        scopes.len() - 1
-    });
+    // Few, so that inserting is as good as a sort, whose code is 3 KB of a router.
+    let mut sorted: Vec<PortRange> = Vec::new();
+    for range in ports.iter().map(|p| (p.first, p.last)) {
+        sorted.insert(sorted.partition_point(|known| *known < range), range);
+    }
+    let mut all: Vec<PortRange> = Vec::new();
+    for (first, last) in sorted {
+        match all.last_mut() {
+            // They overlap or touch.
+            Some(before) if first <= before.1.saturating_add(1) => before.1 = before.1.max(last),
+            _ => all.push((first, last)),
+        }
+    }
+    let free = || scopes.iter().position(Vec::is_empty);
+    let at = match scopes.iter().position(|known| *known == all).or_else(free) {
+        Some(at) => at,
+        None => {
+            scopes.push(Vec::new());
+            scopes.len() - 1
+        }
+    };
+    if let Some(slot) = scopes.get_mut(at) {
+        *slot = all;
+    }
     Scope::try_from(at + 1).ok().filter(|scope| *scope < LISTED_ONLY)
 }
 

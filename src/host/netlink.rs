@@ -1,4 +1,5 @@
-//! Two kinds of netlink sockets: one to ask nf_tables, one to hear that somebody changed the ruleset.
+//! Three kinds of netlink sockets: one to ask nf_tables, one to hear that somebody changed the ruleset, one to hear that
+//! addresses or routes changed.
 //!
 //! A socket belongs to the network namespace of the thread that opens it. The kernel handles a request within
 //! `send`, so answers are there when it returns and nothing here waits.
@@ -10,10 +11,11 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 /// NFNLGRP_NFTABLES of linux/netfilter/nfnetlink.h.
 const GROUP_NFTABLES: c_int = 7;
-/// NFNL_SUBSYS_NFTABLES and NFT_MSG_NEWGEN.
-const NEW_GENERATION: u16 = 10 << 8 | 15;
 
-/// A socket of NETLINK_NETFILTER.
+/// Bytes of news that the kernel may hold for us: a firewall's reload is some hundred rules.
+const NEWS: c_int = 1 << 20;
+
+/// A netlink socket.
 pub(super) struct Socket(OwnedFd);
 
 /// What a read found.
@@ -29,7 +31,7 @@ pub(super) enum Read {
 impl Socket {
     /// To ask on. `send_buffer` is the longest datagram to be sent.
     pub(super) fn ask(send_buffer: usize) -> io::Result<Self> {
-        let socket = Self::open()?;
+        let socket = Self::open(libc::NETLINK_NETFILTER)?;
         // Error answers carry the refused message's header, not all of it.
         socket.set(libc::SOL_NETLINK, libc::NETLINK_CAP_ACK, &1)?;
         let size = c_int::try_from(send_buffer.saturating_add(4096)).unwrap_or(c_int::MAX);
@@ -39,29 +41,50 @@ impl Socket {
         Ok(socket)
     }
 
-    /// To hear on. Each committed change of the ruleset is one message; the elements, rules and sets that
-    /// it touched are left out by a filter in the kernel. Needs CAP_NET_ADMIN.
-    pub(super) fn hear() -> io::Result<Self> {
-        let socket = Self::open()?;
-        // BPF reads big-endian, nlmsg_type (at 4) is in the machine's order.
-        let wanted = u32::from(u16::from_be_bytes(NEW_GENERATION.to_ne_bytes()));
+    /// To hear on what others than `own` do to the ruleset: each table, set, rule and element that a change touches,
+    /// and then that it is done. What `own` does is left out by a filter in the kernel. Needs CAP_NET_ADMIN.
+    pub(super) fn hear(own: &Self) -> io::Result<Self> {
+        let socket = Self::open(libc::NETLINK_NETFILTER)?;
+        // BPF reads big-endian; nlmsg_pid (at 12), the port of who asked for the change, is in the machine's order.
+        let own = u32::from_be_bytes(own.port()?.to_ne_bytes());
         let step = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
         let mut steps = [
-            step(libc::BPF_LD | libc::BPF_H | libc::BPF_ABS, 0, 0, 4),
-            step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, wanted),
-            step(libc::BPF_RET | libc::BPF_K, 0, 0, u32::MAX),
+            step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 12),
+            step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, own),
             step(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
+            step(libc::BPF_RET | libc::BPF_K, 0, 0, u32::MAX),
         ];
         let filter = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
         socket.set(libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &filter)?;
+        // A smaller one works too: where news are lost the table is made anew.
+        let _ = socket.set(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &NEWS);
         socket.set(libc::SOL_NETLINK, libc::NETLINK_ADD_MEMBERSHIP, &GROUP_NFTABLES)?;
         Ok(socket)
     }
 
-    fn open() -> io::Result<Self> {
+    /// To ask about routes. Needs no right.
+    pub(super) fn route() -> io::Result<Self> {
+        Self::open(libc::NETLINK_ROUTE)
+    }
+
+    /// To hear that an address or a route came or went. Needs no right.
+    pub(super) fn routes() -> io::Result<Self> {
+        let socket = Self::open(libc::NETLINK_ROUTE)?;
+        for group in [
+            libc::RTNLGRP_IPV4_IFADDR,
+            libc::RTNLGRP_IPV4_ROUTE,
+            libc::RTNLGRP_IPV6_IFADDR,
+            libc::RTNLGRP_IPV6_ROUTE,
+        ] {
+            socket.set(libc::SOL_NETLINK, libc::NETLINK_ADD_MEMBERSHIP, &(group as c_int))?;
+        }
+        Ok(socket)
+    }
+
+    fn open(protocol: c_int) -> io::Result<Self> {
         let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
         // SAFETY: no memory is passed.
-        let fd = unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_NETFILTER) };
+        let fd = unsafe { libc::socket(libc::AF_NETLINK, kind, protocol) };
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
@@ -95,6 +118,18 @@ impl Socket {
             )
         };
         if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// The port that the kernel chose.
+    fn port(&self) -> io::Result<u32> {
+        // SAFETY: all zeros is a valid `sockaddr_nl`.
+        let mut address: libc::sockaddr_nl = unsafe { core::mem::zeroed() };
+        let mut len = size_of::<libc::sockaddr_nl>() as libc::socklen_t;
+        // SAFETY: pointers and length are those of live, writable memory.
+        let done = unsafe {
+            libc::getsockname(self.fd(), (&raw mut address).cast::<libc::sockaddr>(), &raw mut len)
+        };
+        if done < 0 { Err(io::Error::last_os_error()) } else { Ok(address.nl_pid) }
     }
 
     /// The descriptor, for epoll.

@@ -14,10 +14,10 @@
 //! # let (now, bans) = (Instant::ZERO, Vec::<Ban>::new());
 //! let (mut buffer, mut ops) = (vec![0; 65536], vec![Op::EMPTY; 512]);
 //! let mut sink = NftSink::open(&mut buffer, &mut ops)?;
-//! sink.install(&[(1, &[22])], bans.iter().copied(), now)?;
+//! sink.install(&[(1, &[(22, 22)])], bans.iter().copied(), now)?;
 //! // epoll says that sink.fd() is readable
 //! if !sink.read_events()? {
-//!     sink.install(&[(1, &[22])], bans.iter().copied(), now)?;
+//!     sink.install(&[(1, &[(22, 22)])], bans.iter().copied(), now)?;
 //! }
 //! # Ok::<(), NftError>(())
 //! ```
@@ -27,7 +27,7 @@
 use super::netlink::{Read, Socket};
 use crate::action::nftables::{
     Answer, Answers, Batch, CHAIN, Finished, Full, Held, Layout, Listing, Malformed, Mode, Name, Op,
-    Progress, Query, Queue, Set, TABLE, list, query,
+    PortRange, Progress, Query, Queue, Set, TABLE, list, query, ranges, touches_ours,
 };
 use crate::blocklist::{Ban, Change, Scope};
 use crate::time::Instant;
@@ -111,6 +111,19 @@ pub struct Sent {
     pub installs: u64,
 }
 
+/// The kernel tells many changes in one datagram, up to a page of at most 8 KiB.
+const LONGEST_NEWS: usize = 16 * 1024;
+
+/// What was announced. Later ones weigh more.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Heard {
+    Nothing,
+    /// Somebody changed the ruleset.
+    Others,
+    /// Somebody changed our table, or it is not known what they did.
+    Ours,
+}
+
 /// The table `inet edgeban`, kept as the blocklist is.
 pub struct NftSink<'m> {
     ask: Socket,
@@ -122,8 +135,6 @@ pub struct NftSink<'m> {
     stale: bool,
     /// The kernel's number of our table.
     handle: u64,
-    /// Own commits of which the announcement is not read yet.
-    own: u64,
     sent: Sent,
 }
 
@@ -139,17 +150,16 @@ impl<'m> NftSink<'m> {
         if ops.len() < 2 {
             return Err(NftError::TooSmall);
         }
+        let ask = Socket::ask(buffer.len())?;
         Ok(Self {
-            // Hearing first: joining the group is what needs the right.
-            hear: Socket::hear()?,
-            ask: Socket::ask(buffer.len())?,
+            hear: Socket::hear(&ask)?,
+            ask,
             buffer,
             queue: Queue::new(ops),
             layout: Layout::new(),
             seq: 1,
             stale: true,
             handle: 0,
-            own: 0,
             sent: Sent::default(),
         })
     }
@@ -185,13 +195,15 @@ impl<'m> NftSink<'m> {
     /// Any; the sink is then stale.
     pub fn install(
         &mut self,
-        scopes: &[(Scope, &[u16])],
+        scopes: &[(Scope, &[PortRange])],
         bans: impl Iterator<Item = Ban>,
         now: Instant,
     ) -> Result<(), NftError> {
         self.stale = true;
         self.queue.clear();
         self.layout = Layout::new();
+        // What was told until now is about the table that goes.
+        self.heard()?;
         let mut batch = Batch::begin(self.buffer, self.seq)?;
         batch.table_add()?;
         batch.table_delete()?;
@@ -211,7 +223,7 @@ impl<'m> NftSink<'m> {
             while self.queue.encode(&mut batch, &mut self.layout, now, Mode::Fresh) == Progress::More {
                 let finished = batch.finish()?;
                 self.seq = finished.next();
-                commit(&self.ask, &finished, &mut self.sent, &mut self.own)?;
+                commit(&self.ask, &finished, &mut self.sent)?;
                 batch = Batch::begin(self.buffer, self.seq)?;
             }
             if bans.peek().is_none() {
@@ -221,7 +233,7 @@ impl<'m> NftSink<'m> {
         if !batch.is_empty() {
             let finished = batch.finish()?;
             self.seq = finished.next();
-            commit(&self.ask, &finished, &mut self.sent, &mut self.own)?;
+            commit(&self.ask, &finished, &mut self.sent)?;
         }
         self.sent.installs += 1;
         self.handle = self.table()?.ok_or(NftError::Lost)?.0;
@@ -272,7 +284,7 @@ impl<'m> NftSink<'m> {
             if !batch.is_empty() {
                 let finished = batch.finish()?;
                 self.seq = finished.next();
-                commit(&self.ask, &finished, &mut self.sent, &mut self.own)?;
+                commit(&self.ask, &finished, &mut self.sent)?;
             }
             if progress == Progress::Done {
                 return Ok(());
@@ -285,35 +297,36 @@ impl<'m> NftSink<'m> {
     /// # Errors
     /// [`NftError::Io`], [`NftError::Malformed`]; the sink is then stale.
     pub fn read_events(&mut self) -> Result<bool, NftError> {
-        match self.heard() {
-            // An own commit is announced before its `send` returns, so what is more than those is foreign.
-            Ok(Some(heard)) if heard == self.own => self.own = 0,
-            Ok(_) => {
-                self.own = 0;
-                return self.check();
+        // Stale until it is known not to be, an error included.
+        let before = core::mem::replace(&mut self.stale, true);
+        match self.heard()? {
+            Heard::Nothing => {
+                self.stale = before;
+                Ok(!before)
             }
-            Err(error) => {
-                self.stale = true;
-                return Err(error);
+            Heard::Others => {
+                self.stale = before;
+                self.check()
             }
+            Heard::Ours => Ok(false),
         }
-        Ok(!self.stale)
     }
 
-    /// How many changes were announced; `None` where the kernel lost count.
-    fn heard(&self) -> Result<Option<u64>, NftError> {
-        let (mut buf, mut heard) = ([0; 512], Some(0u64));
+    /// What others did since the last look.
+    fn heard(&self) -> Result<Heard, NftError> {
+        let (mut buf, mut heard) = (vec![0; LONGEST_NEWS], Heard::Nothing);
         loop {
             match self.hear.receive(&mut buf)? {
                 Read::Empty => return Ok(heard),
-                Read::Lost => heard = None,
-                Read::Bytes(_) => heard = heard.map(|n| n.saturating_add(1)),
+                Read::Lost => heard = Heard::Ours,
+                Read::Bytes(n) if touches_ours(buf.get(..n).unwrap_or(&[])) => heard = Heard::Ours,
+                Read::Bytes(_) => heard = heard.max(Heard::Others),
             }
         }
     }
 
     /// Asks the kernel whether the table is the one that was installed, with as many sets and rules. `false`
-    /// makes the sink stale. Elements that somebody removed by hand are not noticed.
+    /// makes the sink stale. Elements that are gone are not noticed here, but by [`NftSink::read_events`].
     ///
     /// # Errors
     /// Any; the sink is then stale.
@@ -336,7 +349,7 @@ impl<'m> NftSink<'m> {
     ///
     /// # Errors
     /// Any; what was told until then stands.
-    pub fn standing(&mut self, mut each: impl FnMut(Set, &[u16], &Held<'_>)) -> Result<(), NftError> {
+    pub fn standing(&mut self, mut each: impl FnMut(Set, &[PortRange], &Held<'_>)) -> Result<(), NftError> {
         let mut sets = Vec::new();
         self.list(Listing::Sets, &mut |answer| {
             if let Answer::Set { name, .. } = answer {
@@ -347,9 +360,15 @@ impl<'m> NftSink<'m> {
         for set in sets {
             let mut ports = Vec::new();
             if set.scope() != 0 {
-                self.elements(&Name::ports(set.scope()), &mut |held| ports.extend(held.port()))?;
-                ports.sort_unstable();
-                ports.dedup();
+                let mut bounds = Vec::new();
+                self.elements(&Name::ports(set.scope()), &mut |held| {
+                    if let Some(bound) = held.port() {
+                        // The kernel mostly tells them in order: this is no more than appending then.
+                        let key = |&(port, end): &(u16, bool)| (port, end);
+                        bounds.insert(bounds.partition_point(|b| key(b) < key(&bound)), bound);
+                    }
+                })?;
+                ranges(&bounds, |range| ports.push(range));
             }
             self.elements(&set.name(), &mut |held| each(set, &ports, held))?;
         }
@@ -400,7 +419,7 @@ impl<'m> NftSink<'m> {
         batch.table_delete()?;
         let finished = batch.finish()?;
         self.seq = finished.next();
-        commit(&self.ask, &finished, &mut self.sent, &mut self.own)?;
+        commit(&self.ask, &finished, &mut self.sent)?;
         Ok(())
     }
 
@@ -471,7 +490,7 @@ fn each_answer(
 }
 
 /// Sends a batch and reads what became of it. The first refusal is the error.
-fn commit(socket: &Socket, batch: &Finished<'_>, sent: &mut Sent, own: &mut u64) -> Result<(), NftError> {
+fn commit(socket: &Socket, batch: &Finished<'_>, sent: &mut Sent) -> Result<(), NftError> {
     socket.send(batch.bytes)?;
     sent.batches += 1;
     sent.messages += u64::from(batch.messages);
@@ -495,6 +514,5 @@ fn commit(socket: &Socket, batch: &Finished<'_>, sent: &mut Sent, own: &mut u64)
     if !acknowledged {
         return Err(NftError::NoAnswer);
     }
-    *own = own.saturating_add(1);
     Ok(())
 }

@@ -1,21 +1,74 @@
 //! This host's own addresses and gateways: whom no jail bans.
 
+use super::netlink::{Read, Socket};
+use super::poll::{Interest, Poller, Token};
+use super::routes;
 use crate::addr::{Addr, Prefix};
 use crate::jail::Why;
-use std::os::fd::AsRawFd;
+use log::debug;
+use std::io::Read as _;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::string::String;
 use std::vec::Vec;
+
+/// The most bytes of a routing table that are read: some thousand routes; the default routes come first.
+const MOST: u64 = 512 * 1024;
+
+/// Hears that an address or a route changed.
+pub(super) struct Moves(Socket);
+
+impl Moves {
+    /// Has `poller` watch for it. `None` where the kernel does not tell: addresses are looked at every while anyway.
+    pub(super) fn watch(poller: &Poller, token: Token) -> Option<Self> {
+        let socket = Socket::routes()
+            .inspect_err(|e| debug!("changes of addresses are not told at once: {e}"))
+            .ok()?;
+        // SAFETY: the socket is kept open by what is returned, which lives as long as the poller.
+        let fd = unsafe { BorrowedFd::borrow_raw(socket.fd()) };
+        poller.add(&fd, token, Interest::Read).ok()?;
+        Some(Self(socket))
+    }
+
+    /// Takes what the kernel said; whether it said anything.
+    pub(super) fn read(&self) -> bool {
+        let (mut buf, mut some) = ([0; 64], false);
+        // Bounded: the rest is there in the next turn.
+        for _ in 0..256 {
+            match self.0.receive(&mut buf) {
+                Ok(Read::Empty) | Err(_) => break,
+                Ok(Read::Bytes(_) | Read::Lost) => some = true,
+            }
+        }
+        some
+    }
+}
 
 /// The addresses of all interfaces and the gateways of all routes, now. What cannot be read is left out.
 pub(super) fn addresses() -> Vec<(Prefix, Why)> {
     let mut found: Vec<(Prefix, Why)> =
         interfaces().into_iter().map(|addr| (Prefix::host(addr), Why::Own)).collect();
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-    let gateways = read("/proc/net/route").lines().filter_map(gateway4).collect::<Vec<_>>();
-    let more = read("/proc/net/ipv6_route").lines().filter_map(gateway6).collect::<Vec<_>>();
-    found.extend(gateways.into_iter().chain(more).map(|addr| (Prefix::host(addr), Why::Gateway)));
+    let mut gateways = Vec::new();
+    read("/proc/net/route", gateway4, &mut gateways);
+    read("/proc/net/ipv6_route", gateway6, &mut gateways);
+    // These are all, where the kernel tells.
+    routes::gateways(&mut gateways);
+    found.extend(gateways.into_iter().map(|addr| (Prefix::host(addr), Why::Gateway)));
     found.sort_unstable_by_key(|(prefix, why)| (*prefix, *why == Why::Gateway));
     found.dedup();
     found
+}
+
+/// What `find` finds in the lines of `path`; `into` gets each once.
+fn read(path: &str, find: impl Fn(&str) -> Option<Addr>, into: &mut Vec<Addr>) {
+    let mut text = String::new();
+    let Ok(file) = std::fs::File::open(path) else { return };
+    // What was read before an error counts.
+    let _ = file.take(MOST).read_to_string(&mut text);
+    for addr in text.lines().filter_map(find) {
+        if !into.contains(&addr) {
+            into.push(addr);
+        }
+    }
 }
 
 /// A line of `/proc/net/route`: the third column, an address in the host's byte order, in hex.
@@ -31,15 +84,20 @@ fn gateway6(line: &str) -> Option<Addr> {
     u128::from_str_radix(hex, 16).ok().filter(|n| *n != 0).map(Addr::from_u128)
 }
 
-/// The most interface addresses that are asked for.
-const INTERFACES: usize = 256;
+/// How many interface addresses are asked for: at first, and where there are more.
+const INTERFACES: [usize; 3] = [64, 512, 4096];
 
 /// Addresses of the interfaces. Not by getifaddrs(3): musl's waits for the end of a netlink dump without an end of
 /// patience, and not every emulated kernel gives one.
 fn interfaces() -> Vec<Addr> {
-    let mut out = interfaces4().unwrap_or_default();
-    let six = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
-    out.extend(six.lines().filter_map(address6));
+    let mut out = Vec::new();
+    for most in INTERFACES {
+        out = interfaces4(most).unwrap_or_default();
+        if out.len() < most {
+            break;
+        }
+    }
+    read("/proc/net/if_inet6", address6, &mut out);
     out
 }
 
@@ -49,10 +107,10 @@ fn address6(line: &str) -> Option<Addr> {
     u128::from_str_radix(hex, 16).ok().map(Addr::from_u128)
 }
 
-/// IPv4 addresses, by SIOCGIFCONF (netdevice(7)).
-fn interfaces4() -> Option<Vec<Addr>> {
+/// At most so many IPv4 addresses, by SIOCGIFCONF (netdevice(7)).
+fn interfaces4(most: usize) -> Option<Vec<Addr>> {
     // SAFETY: integers and a union of plain data: zero is a value.
-    let mut list: Vec<libc::ifreq> = (0..INTERFACES).map(|_| unsafe { core::mem::zeroed() }).collect();
+    let mut list: Vec<libc::ifreq> = (0..most).map(|_| unsafe { core::mem::zeroed() }).collect();
     // From numbers: a text would bring the resolver into the binary, which is 37 KB on a router.
     let socket = std::net::UdpSocket::bind((core::net::Ipv4Addr::LOCALHOST, 0)).ok()?;
     // SAFETY: as above.

@@ -11,6 +11,7 @@ use crate::config::LogLevel;
 use crate::control::reply::{self, BanView, JailView, PeerView, StatusView, TableView};
 use crate::control::{Refusal, Request};
 use crate::engine::{MANUAL, RESTORED, Refused};
+use crate::jail::Why;
 use crate::time::Instant;
 use core::sync::atomic::{AtomicU32, Ordering};
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -41,7 +42,7 @@ impl Log for Stderr {
     }
 
     fn log(&self, record: &Record<'_>) {
-        // procd and systemd read the priority off the front.
+        // The journal reads the priority off the front; procd and files would keep it in the text.
         let (priority, name) = match record.level() {
             Level::Error => ("<3>", "error: "),
             Level::Warn => ("<4>", "warning: "),
@@ -75,9 +76,12 @@ pub(super) fn level(level: LogLevel) -> LevelFilter {
     }
 }
 
-/// Sends the log of this process to stderr: plain on a terminal, else with `<n>` in front.
+/// Sends the log of this process to stderr: with `<n>` in front where that is systemd's journal, else plain.
 pub(super) fn log_to_stderr(wanted: LogLevel) {
-    let logger = std::boxed::Box::leak(std::boxed::Box::new(Stderr { plain: Stdio::ERR.is_terminal() }));
+    // It names the journal's end of the stream, which a shell may have put aside (systemd.exec(5)).
+    let ours = Stdio::ERR.identity().ok().map(|(dev, ino)| format!("{dev}:{ino}"));
+    let plain = ours.is_none() || std::env::var("JOURNAL_STREAM").ok() != ours;
+    let logger = std::boxed::Box::leak(std::boxed::Box::new(Stderr { plain }));
     if log::set_logger(logger).is_ok() {
         log::set_max_level(level(wanted));
     }
@@ -109,17 +113,33 @@ impl Core {
 
     fn obey(&mut self, request: Request<'_>) -> Result<Option<u64>, String> {
         let now = clock::now();
+        // A disabled jail is told from one that does not exist.
+        let off = match request {
+            Request::Ban { jail: Some(name), .. } | Request::Attempt { jail: name, .. } => {
+                self.loaded.settings.jail(name).is_some_and(|(_, jail)| !jail.enabled)
+            }
+            _ => false,
+        };
         let (engine, rules, mut live) = self.live(now);
         let refused = |why: Refused| {
             match why {
-                Refused::Allowed => "never banned: it holds an allowed, own, gateway or special address",
+                Refused::Allowed(Why::Listed) => "never banned: it is on the allow list, or holds what is",
+                Refused::Allowed(Why::Own) => "never banned: it is this host's own address, or holds one",
+                Refused::Allowed(Why::Gateway) => "never banned: it is this host's gateway, or holds one",
+                Refused::Allowed(Why::Special) => {
+                    "never banned: it is, or holds, a loopback, multicast or unspecified address"
+                }
                 Refused::Full => "the blocklist is full of manual bans",
                 Refused::NoJail => "no such jail",
                 Refused::Over => "the ban would be over before it begins",
             }
             .to_string()
         };
-        let find = |name: &str| rules.find(name).ok_or_else(|| format!("no such jail: {name}"));
+        let find = |name: &str| match rules.find(name) {
+            Some(jail) => Ok(jail),
+            None if off => Err(format!("jail {name} is not enabled")),
+            None => Err(format!("no such jail: {name}")),
+        };
         match request {
             Request::Ban { target, jail, span } => {
                 let jail = match jail {
@@ -128,8 +148,14 @@ impl Core {
                 };
                 let policy = rules.jails.get(usize::from(jail)).map(|jail| jail.policy.bantime);
                 let default = crate::jail::Policy::DEFAULT.bantime;
-                let span = span.unwrap_or(policy.unwrap_or(default));
-                engine.ban(rules, target, jail, now, now + span, &mut live).map_err(refused)?;
+                // Who says for how long means it, also where the address is banned for longer already.
+                match span {
+                    Some(span) => engine.ban_until(rules, target, jail, now, now + span, &mut live),
+                    None => {
+                        engine.ban(rules, target, jail, now, now + policy.unwrap_or(default), &mut live)
+                    }
+                }
+                .map_err(refused)?;
                 Ok(Some(1))
             }
             Request::Unban { target } => match engine.unban(target, now, &mut live) {
@@ -149,8 +175,11 @@ impl Core {
             }
             Request::Attempt { ip, jail } => {
                 let jail = find(jail)?;
+                let scope = rules.jails.get(usize::from(jail)).map(|jail| jail.scope);
+                // As the engine has it: such a failure does not count.
+                let banned = engine.blocklist().lookup(ip).is_some_and(|on| on == 0 || Some(on) == scope);
                 engine.attempt(rules, jail, ip, now, &mut live).map_err(refused)?;
-                Ok(None)
+                Ok(Some(u64::from(!banned)))
             }
             Request::Reload => self.reload().map(|()| None),
             Request::Version | Request::Status { .. } | Request::Bans => Ok(None),
@@ -251,7 +280,12 @@ impl StatusView for Core {
 
     fn jails(&self, f: &mut dyn FnMut(JailView<'_>)) {
         let rules = self.loaded.rules();
-        let mut banned = [0u64; 256];
+        let (mut banned, mut failing) = ([0u64; 256], [0u64; 256]);
+        self.engine.tracker().each(|source| {
+            if let Some(count) = failing.get_mut(usize::from(source.jail)).filter(|_| source.failures > 0) {
+                *count += 1;
+            }
+        });
         let mut cursor = Cursor::default();
         while let Some(ban) = self.engine.blocklist().list(&mut cursor) {
             if let Some(count) = banned.get_mut(usize::from(ban.jail)) {
@@ -261,14 +295,20 @@ impl StatusView for Core {
         for (id, jail) in rules.jails.iter().enumerate() {
             let totals = self.engine.tracker().totals(id as u8);
             let setting = self.loaded.settings.jails.iter().find(|s| s.name.as_str() == jail.name);
+            let banned = banned.get(id).copied().unwrap_or(0);
+            // A reload took it away.
+            if setting.is_none() && banned == 0 {
+                continue;
+            }
             let filter =
                 setting.map_or("", |s| if s.filter.is_empty() { &s.filter_file } else { &s.filter });
             f(JailView {
                 name: jail.name,
                 filter,
                 enabled: jail.enabled,
+                failing: failing.get(id).copied().unwrap_or(0),
                 failures: totals.failures.get(),
-                banned: banned.get(id).copied().unwrap_or(0),
+                banned,
                 total: totals.bans.get(),
             });
         }
@@ -278,6 +318,7 @@ impl StatusView for Core {
                     name: rules.name(id),
                     filter: "",
                     enabled: true,
+                    failing: 0,
                     failures: 0,
                     banned: count,
                     total: count,

@@ -6,7 +6,8 @@
 //! [`Cursor`], so ten thousand bans need no more memory than ten.
 //!
 //! At most [`CLIENTS`] at a time. A client that neither sends nor reads for [`PATIENCE`] is dropped; when all places
-//! are taken, the one that has been silent for longest makes room. A request line is at most
+//! are taken, the one that has been silent for longest makes room. Where the system has no descriptor for another, it
+//! waits, and the listener is left alone for [`PAUSE`]: it stays ready, and the loop would spin. A request line is at most
 //! [`MAX_REQUEST`] bytes: a longer one is answered with an error, and the connection closed.
 
 use super::poll::{Interest, Poller, Token};
@@ -15,6 +16,7 @@ use crate::control::{MAX_REQUEST, Refusal, reply};
 use crate::time::{Duration, Instant};
 use std::fs;
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -26,6 +28,9 @@ pub const CLIENTS: usize = 8;
 pub const CHUNK: usize = 16 * 1024;
 /// For how long a client may neither send nor read.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// For how long the listener is left alone where the system cannot accept.
+pub const PAUSE: Duration = Duration::from_secs(1);
 
 /// The part of the listener's token.
 const LISTENER: u32 = 0;
@@ -65,7 +70,9 @@ struct Client {
 /// The control socket and its clients.
 pub struct Server {
     listener: UnixListener,
-    told: bool,
+    told: Option<Interest>,
+    /// Until when the listener is left alone.
+    paused: Option<Instant>,
     last: u32,
     path: PathBuf,
     /// Device and inode of the socket, so that another daemon's is never removed.
@@ -107,7 +114,8 @@ impl Server {
         let meta = fs::symlink_metadata(path)?;
         Ok(Self {
             listener,
-            told: false,
+            told: None,
+            paused: None,
             last: LISTENER,
             path: path.into(),
             id: (meta.dev(), meta.ino()),
@@ -119,18 +127,11 @@ impl Server {
     /// Has `poller` watch what is new or waits for something else than before, with tokens of `owner` and index 0.
     /// Closed descriptors leave by themselves.
     pub fn watch(&mut self, poller: &Poller, owner: u8) -> Result<(), Errno> {
-        if !self.told {
-            poller.add(&self.listener, Token::new(owner, 0, LISTENER), Interest::Read)?;
-            self.told = true;
-        }
+        let now = if self.paused.is_some() { Interest::None } else { Interest::Read };
+        tell(poller, &self.listener, Token::new(owner, 0, LISTENER), &mut self.told, now)?;
         for client in &mut self.clients {
             let (token, now) = (Token::new(owner, 0, client.id), client.interest());
-            match client.told {
-                None => poller.add(&client.stream, token, now)?,
-                Some(before) if before != now => poller.modify(&client.stream, token, now)?,
-                Some(_) => {}
-            }
-            client.told = Some(now);
+            tell(poller, &client.stream, token, &mut client.told, now)?;
         }
         Ok(())
     }
@@ -152,8 +153,9 @@ impl Server {
         }
     }
 
-    /// Drops clients that were silent for too long.
+    /// Drops clients that were silent for too long, and ends a pause that is over.
     pub fn sweep(&mut self, now: Instant) {
+        self.paused = self.paused.filter(|until| *until > now);
         let before = self.clients.len();
         self.clients.retain(|c| now.since(c.active) < PATIENCE);
         self.dropped = self.dropped.saturating_add((before - self.clients.len()) as u64);
@@ -161,12 +163,30 @@ impl Server {
 
     /// When [`Server::sweep`] has something to do next.
     pub fn deadline(&self) -> Option<Instant> {
-        self.clients.iter().map(|c| c.active + PATIENCE).min()
+        self.clients.iter().map(|c| c.active + PATIENCE).chain(self.paused).min()
     }
 
     fn accept(&mut self, now: Instant) {
         // One a call: the loop comes back for the others, after whom else it has to serve.
-        let Ok((stream, _)) = self.listener.accept() else { return };
+        let accepted = self.listener.accept().map(|(stream, _)| stream);
+        self.accepted(accepted, now);
+    }
+
+    fn accepted(&mut self, accepted: io::Result<UnixStream>, now: Instant) {
+        let stream = match accepted {
+            Ok(stream) => stream,
+            Err(e) => {
+                let none_there = [
+                    io::ErrorKind::WouldBlock,
+                    io::ErrorKind::Interrupted,
+                    io::ErrorKind::ConnectionAborted,
+                ];
+                if !none_there.contains(&e.kind()) {
+                    self.paused = Some(now + PAUSE);
+                }
+                return;
+            }
+        };
         if stream.set_nonblocking(true).is_err() {
             return;
         }
@@ -190,6 +210,23 @@ impl Server {
             told: None,
         });
     }
+}
+
+/// Tells `poller` what `fd` waits for, where that is new.
+fn tell(
+    poller: &Poller,
+    fd: &impl AsFd,
+    token: Token,
+    told: &mut Option<Interest>,
+    now: Interest,
+) -> Result<(), Errno> {
+    match *told {
+        None => poller.add(fd, token, now)?,
+        Some(before) if before != now => poller.modify(fd, token, now)?,
+        Some(_) => {}
+    }
+    *told = Some(now);
+    Ok(())
 }
 
 impl Drop for Server {
@@ -228,7 +265,13 @@ impl Client {
     fn receive(&mut self, now: Instant, answer: &mut dyn Answer) -> bool {
         let mut buffer = [0u8; MAX_REQUEST + 1];
         match self.stream.read(&mut buffer) {
-            Ok(0) => self.ending = true,
+            Ok(0) => {
+                self.ending = true;
+                // A last request without its newline is one too: JSON says itself where it ends.
+                if !self.input.is_empty() {
+                    self.input.push(b'\n');
+                }
+            }
             Ok(n) => {
                 self.active = now;
                 self.input.extend_from_slice(buffer.get(..n).unwrap_or(&[]));

@@ -242,3 +242,29 @@ fn requests_behind_a_long_reply_are_answered() {
     });
     assert_eq!(replies.len(), 20 * 1002);
 }
+
+#[test]
+fn a_listener_that_cannot_accept_is_left_alone() {
+    let path = socket("accept");
+    let mut daemon = Daemon::new(&path);
+    let mut client = UnixStream::connect(&path).unwrap();
+    client.write_all(b"{\"cmd\":\"version\"}\n").unwrap();
+    // As accept(2) fails where the process has no descriptor left.
+    let now = Instant::ZERO;
+    daemon.server.accepted(Err(io::Error::from_raw_os_error(libc::EMFILE)), now);
+    daemon.server.watch(&daemon.poller, 1).unwrap();
+    assert_eq!(daemon.poller.wait(Some(0)).unwrap().count(), 0, "it waits, and the loop does not spin");
+    assert_eq!(daemon.server.deadline(), Some(now + PAUSE));
+    daemon.server.sweep(now + Duration::from_millis(999));
+    assert_eq!(daemon.server.deadline(), Some(now + PAUSE));
+    daemon.server.sweep(now + PAUSE);
+    assert_eq!(daemon.server.deadline(), None);
+    // The client that waited is served, also after one that went away before it was accepted.
+    daemon.server.accepted(Err(io::Error::from_raw_os_error(libc::ECONNABORTED)), now);
+    let answered = serve(&mut daemon, &mut Bans(0), || {
+        let mut line = String::new();
+        BufReader::new(client).read_line(&mut line).unwrap();
+        line
+    });
+    assert!(answered.contains("\"version\""), "{answered}");
+}

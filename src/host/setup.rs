@@ -7,12 +7,22 @@ use crate::config::{self, Settings, SourceKind};
 use crate::engine::Rules;
 use crate::frame::Framing;
 use core::net::SocketAddr;
-use log::{debug, info, warn};
+use log::{Level, info, log, warn};
 use std::ffi::CString;
+use std::format;
 use std::path::PathBuf;
+use std::string::String;
 
-/// Opens the control socket: the one asked for, else the configuration's, else for a user without root their own.
-pub(super) fn serve(asked: Option<PathBuf>, settings: &Settings) -> Option<Server> {
+/// Opens the control socket: the one asked for, else the configuration's, else for a user without root their own. A
+/// dry run beside the real one goes without.
+///
+/// # Errors
+/// Another edgeban listens there.
+pub(super) fn serve(
+    asked: Option<PathBuf>,
+    settings: &Settings,
+    dry_run: bool,
+) -> Result<Option<Server>, String> {
     let named = asked.is_some();
     let mut path = asked.unwrap_or_else(|| PathBuf::from(settings.global.control.as_str()));
     let mut bound = Server::bind(&path);
@@ -25,11 +35,14 @@ pub(super) fn serve(asked: Option<PathBuf>, settings: &Settings) -> Option<Serve
     match bound {
         Ok(server) => {
             info!("control socket {}", path.display());
-            Some(server)
+            Ok(Some(server))
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::AddrInUse && !dry_run => {
+            Err(format!("{}: {e}", path.display()))
         }
         Err(e) => {
             warn!("no control socket, {}: {e}", path.display());
-            None
+            Ok(None)
         }
     }
 }
@@ -47,7 +60,9 @@ pub(super) fn state_file(settings: &Settings) -> Option<PathBuf> {
         Ok(()) => Some(dir.join("offsets")),
         Err(e) => {
             // Without it only the lines of the time when nobody read are lost.
-            debug!("{}: {e}; files are read from their ends at each start", dir.display());
+            let level =
+                if e.kind() == std::io::ErrorKind::PermissionDenied { Level::Debug } else { Level::Warn };
+            log!(level, "{}: {e}; files are read from their ends at each start", dir.display());
             None
         }
     }
@@ -68,7 +83,7 @@ pub(super) fn spec(source: &config::Source) -> Spec {
         SourceKind::Udp => Spec::Udp { listen: listen() },
         SourceKind::Tcp => Spec::Tcp {
             listen: listen(),
-            connections: Spec::CONNECTIONS,
+            connections: source.connections,
             framing: framing(source.framing, Framing::Auto),
         },
         SourceKind::Unix => Spec::Unix { path: path() },

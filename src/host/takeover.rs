@@ -7,6 +7,7 @@
 
 use super::load::Loaded;
 use super::nft::NftSink;
+use crate::action::nftables::PortRange;
 use crate::blocklist::{Change, Scope};
 use crate::engine::{Engine, Refused, Watcher};
 use crate::time::{Duration, Instant};
@@ -55,7 +56,7 @@ pub(super) fn take_over(
 }
 
 /// The number that a set of ports has now.
-fn scope(loaded: &Loaded, ports: &[u16]) -> Option<Scope> {
+fn scope(loaded: &Loaded, ports: &[PortRange]) -> Option<Scope> {
     if ports.is_empty() {
         return Some(0);
     }

@@ -9,6 +9,7 @@
 //! Why a bit is enough: an instruction has no state but its position. Bounded runs count inside one
 //! instruction, groups have no bounds, and a group that could repeat without moving does not compile.
 
+mod follow;
 mod runs;
 
 use super::probe::{address, begins, quoted, shorter, span};

@@ -9,8 +9,14 @@
 //! where one should stand, a tag of odd characters) the line is [`Form::Raw`] without an app, rather than a message
 //! of a program that its text names.
 
+mod class;
+mod date;
 mod head;
+mod level;
+mod plain;
+mod repeat;
 mod rfc5424;
+mod tag;
 #[cfg(test)]
 mod tests;
 
@@ -59,8 +65,8 @@ pub struct Message<'a> {
     pub stamp: Option<RawStamp<'a>>,
     /// Host name or address; empty where there is none.
     pub host: &'a [u8],
-    /// Program (RFC 3164 tag, RFC 5424 APP-NAME), whole: `postfix/smtpd`, `openvpn(srv)`; see
-    /// [`Message::program`]. Empty where there is none, and always empty for [`Form::Raw`].
+    /// Program (RFC 3164 tag, RFC 5424 APP-NAME), whole: `postfix/smtpd`, `openvpn(srv)`. Empty where there is none,
+    /// and always empty for [`Form::Raw`].
     pub app: &'a [u8],
     /// What stood in the tag's brackets, or PROCID; empty where there is none.
     pub pid: &'a [u8],
@@ -86,20 +92,6 @@ impl<'a> Message<'a> {
             text: line,
             times: 1,
         }
-    }
-
-    /// The program without its part: `postfix` of `postfix/smtpd`, `openvpn` of `openvpn(srv)`, `vsftpd` of
-    /// `vsftpd(pam_unix)`. The whole app where it has no part, or nothing before it.
-    pub fn program(&self) -> &'a [u8] {
-        let end = self.app.iter().position(|b| matches!(b, b'/' | b'(')).filter(|end| *end > 0);
-        end.and_then(|end| self.app.get(..end)).unwrap_or(self.app)
-    }
-
-    /// For a [`Form::Raw`] message whose text starts with a tag (`[host ]tag[pid]: text`, as `journalctl -o cat`
-    /// with a prefix, nsd and some containers write it): the message with that tag taken. Only for input that is
-    /// known to be so headed: in a daemon's own file such a tag may be a client's words.
-    pub fn tagged(&self) -> Option<Self> {
-        head::retag(self)
     }
 
     /// The other reading of a headed line: a daemon's own, whose words only look like a tag (`2026-07-01 21:37:58

@@ -4,6 +4,8 @@
 //! where the log is written). Out: milliseconds since 1970-01-01T00:00:00Z, `None` where the date does not exist.
 //! Nothing here reads a clock, nothing panics.
 
+use super::Text;
+
 const DAY_MS: i64 = 86_400_000;
 
 /// A date and time as a line shows it: in some zone, perhaps without a year.
@@ -193,42 +195,14 @@ const fn civil_from_days(days: i64) -> (i64, u8, u8) {
     (year + era * 400 + (month <= 2) as i64, month, day)
 }
 
-/// A date and time as text, for example `2026-07-01T21:37:58+02:00`. Always ASCII.
-#[derive(Clone, Copy)]
-pub struct DateText {
-    bytes: [u8; 32],
-    len: u8,
-}
-
-impl DateText {
-    fn push(&mut self, b: u8) {
-        if let Some(slot) = self.bytes.get_mut(usize::from(self.len)) {
-            *slot = b;
-            self.len += 1;
-        }
-    }
-
-    fn number(&mut self, n: u32, mut scale: u32) {
-        while scale > 0 {
-            self.push(b'0' + (n / scale % 10) as u8);
-            scale /= 10;
-        }
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        core::str::from_utf8(self.bytes.get(..usize::from(self.len)).unwrap_or(&[])).unwrap_or("")
-    }
-}
-
-/// `ms` milliseconds since the epoch as RFC 3339 text in the zone `east` seconds east of Greenwich: to the second,
-/// with milliseconds where they are not zero, `Z` for a zero offset. Parts of a minute in `east` are dropped.
-/// Years outside 0 to 9999 show their last four digits.
-pub fn rfc3339(ms: i64, east: i32) -> DateText {
+/// `ms` milliseconds since the epoch as RFC 3339 text, `2026-07-01T21:37:58+02:00`, in the zone `east` seconds east
+/// of Greenwich: to the second, with milliseconds where they are not zero, `Z` for a zero offset. Parts of a minute
+/// in `east` are dropped. Years outside 0 to 9999 show their last four digits.
+pub fn rfc3339(ms: i64, east: i32) -> Text {
     let minutes = east / 60;
     let civil = Civil::from_epoch_ms(ms.saturating_add(i64::from(minutes) * 60_000));
-    let mut out = DateText { bytes: [0; 32], len: 0 };
-    out.number(u32::from(civil.year.unwrap_or(0)), 1000);
+    let mut out = Text::new();
+    out.digits(u32::from(civil.year.unwrap_or(0)), 1000);
     for (mark, n) in [
         (b'-', civil.month),
         (b'-', civil.day),
@@ -237,19 +211,19 @@ pub fn rfc3339(ms: i64, east: i32) -> DateText {
         (b':', civil.second),
     ] {
         out.push(mark);
-        out.number(u32::from(n), 10);
+        out.digits(u32::from(n), 10);
     }
     if civil.millis != 0 {
         out.push(b'.');
-        out.number(u32::from(civil.millis), 100);
+        out.digits(u32::from(civil.millis), 100);
     }
     if minutes == 0 {
         out.push(b'Z');
     } else {
         out.push(if minutes < 0 { b'-' } else { b'+' });
-        out.number(minutes.unsigned_abs() / 60, 10);
+        out.digits(minutes.unsigned_abs() / 60, 10);
         out.push(b':');
-        out.number(minutes.unsigned_abs() % 60, 10);
+        out.digits(minutes.unsigned_abs() % 60, 10);
     }
     out
 }

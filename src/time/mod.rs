@@ -9,7 +9,7 @@ pub mod recent;
 pub mod stamp;
 mod text;
 
-pub use text::{DurationText, parse_duration};
+pub use text::{Text, parse_duration};
 
 use core::ops::{Add, Sub};
 

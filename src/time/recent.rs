@@ -25,8 +25,8 @@ impl<'c> Recent<'c> {
         Self { calendar, last: Cell::new(Last { text: [0; KEPT], len: 0, ms: 0 }) }
     }
 
-    /// Milliseconds since 1970 that `text` stands for: as the last time, where it is the same text, else as `read` says.
-    /// What `read` cannot tell is not remembered.
+    /// Milliseconds since 1970 that `text` stands for: as the last time, where it is the same text, else as `read`
+    /// says. What `read` cannot tell is not remembered.
     #[inline]
     pub fn epoch_ms(&self, text: &[u8], read: impl FnOnce(&Calendar<'c>) -> Option<i64>) -> Option<i64> {
         let last = self.last.get();

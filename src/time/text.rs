@@ -32,21 +32,26 @@ pub fn parse_duration(text: &[u8]) -> Option<Duration> {
     total.checked_mul(1000).filter(|&ms| ms < u64::MAX).map(Duration::from_millis)
 }
 
-/// A duration as text: `1h23m`, two units at the most, or `permanent`.
+/// A date or a length of time as text, held in place. Always ASCII.
 #[derive(Clone, Copy)]
-pub struct DurationText {
+pub struct Text {
     bytes: [u8; 32],
     len: u8,
 }
 
-impl DurationText {
-    fn push(&mut self, b: u8) {
+impl Text {
+    pub(super) const fn new() -> Self {
+        Self { bytes: [0; 32], len: 0 }
+    }
+
+    pub(super) fn push(&mut self, b: u8) {
         if let Some(slot) = self.bytes.get_mut(usize::from(self.len)) {
             *slot = b;
             self.len += 1;
         }
     }
 
+    /// `n`, no more digits than it needs.
     fn number(&mut self, n: u64) {
         if n >= 10 {
             self.number(n / 10);
@@ -54,16 +59,25 @@ impl DurationText {
         self.push(b'0' + (n % 10) as u8);
     }
 
-    /// The text. Always ASCII.
+    /// The digits of `n` from that of `scale`, a power of ten, down; zeros too.
+    pub(super) fn digits(&mut self, n: u32, mut scale: u32) {
+        while scale > 0 {
+            self.push(b'0' + (n / scale % 10) as u8);
+            scale /= 10;
+        }
+    }
+
+    /// The text.
     pub fn as_str(&self) -> &str {
         core::str::from_utf8(self.bytes.get(..usize::from(self.len)).unwrap_or(&[])).unwrap_or("")
     }
 }
 
 impl Duration {
-    /// As people read it: the two largest units, rounded down but never to nothing (`999 ms` is `1s`).
-    pub fn write(self) -> DurationText {
-        let mut out = DurationText { bytes: [0; 32], len: 0 };
+    /// As people read it: the two largest units (`1h23m`), rounded down but never to nothing (`999 ms` is `1s`), or
+    /// `permanent`.
+    pub fn write(self) -> Text {
+        let mut out = Text::new();
         if self.is_forever() {
             b"permanent".iter().for_each(|&b| out.push(b));
             return out;

@@ -38,8 +38,8 @@ pub(crate) struct Mix {
     pub(crate) lines: u64,
     /// Percent of the lines that belong to attack sessions.
     pub(crate) attack: u64,
-    /// Whether honest sessions of sshd and dropbear are among the rest; without, no filter of theirs looks twice.
-    pub(crate) honest_ssh: bool,
+    /// Whether the rest has lines of programs that filters are for: mail, web and honest sessions of sshd and dropbear.
+    pub(crate) known: bool,
 }
 
 const USERS: [&str; 24] = [
@@ -101,7 +101,7 @@ pub(crate) fn write(out: &mut impl Write, mix: Mix, seed: u64) -> std::io::Resul
             }
             writeln!(out, "{text}")?;
         } else {
-            writeln!(out, "{}", background(&mut random, mix.honest_ssh))?;
+            writeln!(out, "{}", background(&mut random, mix.known))?;
         }
     }
     Ok(())
@@ -183,13 +183,12 @@ fn attack(random: &mut Random) -> VecDeque<String> {
 }
 
 /// A line that blames nobody.
-fn background(random: &mut Random, honest_ssh: bool) -> String {
+fn background(random: &mut Random, known: bool) -> String {
     let host = format!("192.168.1.{}", 2 + random.below(250));
     let (n, pid) = (random.below(1_000_000), 300 + random.below(30_000));
     let mac = format!("a4:5e:60:{:02x}:{:02x}:{:02x}", n & 0xff, n >> 8 & 0xff, n >> 16);
     let name = random.pick(&["example.org", "cdn.example.net", "updates.example.com", "ntp.example.org"]);
-    let kinds = if honest_ssh { 24 } else { 20 };
-    let text = match random.below(kinds) {
+    let text = match random.below(if known { 24 } else { 16 }) {
         0 => format!("kernel: [{n}.{:06}] br-lan: port 2(lan2) entered forwarding state", n % 999_983),
         1 => format!(
             "kernel: [{n}.000117] usb 1-1.2: new high-speed USB device number {} using xhci_hcd",
@@ -206,25 +205,25 @@ fn background(random: &mut Random, honest_ssh: bool) -> String {
         10 => format!("dnsmasq-dhcp[1822]: DHCPACK(br-lan) {host} {mac} client-{n}"),
         11 => format!("hostapd: phy0-ap0: STA {mac} WPA: group key handshake completed (RSN)"),
         12 => format!("hostapd: phy1-ap0: AP-STA-CONNECTED {mac} auth_alg=open"),
-        13 => format!("postfix/smtpd[{pid}]: connect from mail{n}.{name}[203.0.113.{}]", n % 255),
+        13 => format!("ntpd[644]: Soliciting pool server 203.0.113.{}", n % 255),
         14 => format!(
+            "rsyslogd: action 'action-8-builtin:omfwd' resumed (module 'builtin:omfwd') [v8.2302.0 try {n}]"
+        ),
+        15 => format!(
+            "NetworkManager[501]: <info>  [17{n:08}.{:04}] dhcp4 (eth0): state changed new lease, address={host}",
+            n % 9_999
+        ),
+        16 => format!("postfix/smtpd[{pid}]: connect from mail{n}.{name}[203.0.113.{}]", n % 255),
+        17 => format!(
             "postfix/qmgr[812]: 4X{n:X}z5Q: from=<list-{n}@{name}>, size={}, nrcpt=1 (queue active)",
             n % 90_000
         ),
-        15 => format!(
+        18 => format!(
             "dovecot: imap-login: Login: user=<user{n}>, method=PLAIN, rip={host}, lip=192.168.1.1, mpid={pid}, TLS, session=<{n}>"
         ),
-        16 => format!(
+        19 => format!(
             "nginx: {host} - - \"GET /status/{n} HTTP/1.1\" 200 {} \"-\" \"Mozilla/5.0 (X11; Linux x86_64)\"",
             n % 9_000
-        ),
-        17 => format!("ntpd[644]: Soliciting pool server 203.0.113.{}", n % 255),
-        18 => format!(
-            "rsyslogd: action 'action-8-builtin:omfwd' resumed (module 'builtin:omfwd') [v8.2302.0 try {n}]"
-        ),
-        19 => format!(
-            "NetworkManager[501]: <info>  [17{n:08}.{:04}] dhcp4 (eth0): state changed new lease, address={host}",
-            n % 9_999
         ),
         20 => format!(
             "sshd[{pid}]: Accepted publickey for operator from {host} port {} ssh2: ED25519 SHA256:l2mKqkX0cTqk1xkP3u9n0qX1n0P{n}",

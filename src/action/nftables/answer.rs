@@ -3,9 +3,10 @@
 //! A message or attribute that claims more than there is ends the reading with [`Malformed`]; kinds that are not
 //! known are passed on as [`Answer::Other`]. Work is linear in the bytes.
 
+use super::TABLE as OURS;
 use super::dump::Elements;
 use super::objects::{NEWCHAIN, NEWSET, NEWSETELEM, NEWTABLE};
-use super::wire::{ATTR, HEADERS, SUBSYSTEM};
+use super::wire::{ATTR, FAMILY_INET, HEADERS, SUBSYSTEM};
 
 /// `struct nlmsghdr`.
 const HEADER: usize = 16;
@@ -140,6 +141,32 @@ impl<'a> Iterator for Answers<'a> {
         }
         Some(answer)
     }
+}
+
+/// Whether a datagram of announcements tells of a change to our own table, beyond elements that were added to it. What
+/// cannot be read is taken for one.
+pub fn touches_ours(datagram: &[u8]) -> bool {
+    let mut rest = datagram;
+    while !rest.is_empty() {
+        let [l0, l1, l2, l3, t0, t1, ..] = *rest else { return true };
+        let len = usize::try_from(u32::from_ne_bytes([l0, l1, l2, l3])).unwrap_or(0);
+        let Some(message) = rest.get(..len).filter(|m| m.len() >= HEADER) else { return true };
+        rest = rest.get(len.div_ceil(4).saturating_mul(4)..).unwrap_or(&[]);
+        let kind = u16::from_ne_bytes([t0, t1]);
+        if kind >> 8 != SUBSYSTEM || kind == ELEMENTS || kind == GENERATION {
+            continue;
+        }
+        // The first attribute of a table is its name, of all else the name of its table.
+        let mut ours = message.get(HEADER) == Some(&FAMILY_INET);
+        let read = attributes(message, |kind, value| {
+            ours &= kind != 1 || text(value) == OURS.as_bytes();
+            Ok(())
+        });
+        if ours || read.is_err() {
+            return true;
+        }
+    }
+    false
 }
 
 const TABLE: u16 = SUBSYSTEM << 8 | NEWTABLE;

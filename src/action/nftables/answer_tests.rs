@@ -6,6 +6,7 @@ proptest! {
     #[test]
     fn hostile_answers_end(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         prop_assert!(Answers::new(&bytes).count() <= bytes.len() / 16 + 1);
+        super::touches_ours(&bytes);
     }
 
     /// Real answers with bytes changed and cut off.

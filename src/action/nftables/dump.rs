@@ -5,7 +5,7 @@
 
 use super::answer::{Malformed, attribute, nested, number};
 use super::layout::Name;
-use super::objects::{GETSET, GETSETELEM};
+use super::objects::{GETSET, GETSETELEM, INTERVAL_END, PortRange};
 use super::wire::{FAMILY_INET, Full, HEADERS, NLM_F_REQUEST, SUBSYSTEM};
 
 /// NLM_F_ROOT and NLM_F_MATCH of linux/netlink.h: all there is.
@@ -63,15 +63,33 @@ pub struct Held<'a> {
     pub timeout: Option<u64>,
     /// The milliseconds that are left; `None` where the kernel does not say.
     pub left: Option<u64>,
+    /// It is where a range ends: the first that is not in it.
+    pub end: bool,
 }
 
 impl Held<'_> {
-    /// The port, where this is an element of a scope's ports.
-    pub const fn port(&self) -> Option<u16> {
+    /// The port, where this is an element of a scope's ports, and whether a range ends before it.
+    pub const fn port(&self) -> Option<(u16, bool)> {
         match *self.key {
-            [_, 0, 0, 0, high, low, 0, 0] => Some(u16::from_be_bytes([high, low])),
+            [high, low] => Some((u16::from_be_bytes([high, low]), self.end)),
             _ => None,
         }
+    }
+}
+
+/// The ranges that the elements of a port set make; tells each to `each`. `ports` are in order, the start of a range
+/// before the end of another at the same port.
+pub fn ranges(ports: &[(u16, bool)], mut each: impl FnMut(PortRange)) {
+    let mut open = None;
+    for &(port, end) in ports {
+        if !end {
+            open = open.or(Some(port));
+        } else if let (Some(first), Some(last)) = (open.take(), port.checked_sub(1)) {
+            each((first, last));
+        }
+    }
+    if let Some(first) = open {
+        each((first, u16::MAX));
     }
 }
 
@@ -103,7 +121,7 @@ impl<'a> Iterator for Elements<'a> {
 }
 
 fn element(value: &[u8]) -> Result<Held<'_>, Malformed> {
-    let mut held = Held { key: &[], timeout: None, left: None };
+    let mut held = Held { key: &[], timeout: None, left: None, end: false };
     nested(value, |kind, value| {
         match kind {
             // NFTA_SET_ELEM_KEY, in it NFTA_DATA_VALUE
@@ -113,8 +131,9 @@ fn element(value: &[u8]) -> Result<Held<'_>, Malformed> {
                 }
                 Ok(())
             })?,
-            4 => held.timeout = Some(u64::from_be_bytes(number(value)?)), // NFTA_SET_ELEM_TIMEOUT
-            5 => held.left = Some(u64::from_be_bytes(number(value)?)),    // NFTA_SET_ELEM_EXPIRATION
+            3 => held.end = u32::from_be_bytes(number(value)?) & INTERVAL_END != 0, // NFTA_SET_ELEM_FLAGS
+            4 => held.timeout = Some(u64::from_be_bytes(number(value)?)),           // NFTA_SET_ELEM_TIMEOUT
+            5 => held.left = Some(u64::from_be_bytes(number(value)?)), // NFTA_SET_ELEM_EXPIRATION
             _ => {}
         }
         Ok(())

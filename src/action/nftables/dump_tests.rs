@@ -1,5 +1,5 @@
 use super::model::{get, messages, string};
-use super::{Answer, Answers, Held, Layout, Listing, MAX_SCOPES, Malformed, Name, Set, list};
+use super::{Answer, Answers, Held, Layout, Listing, MAX_SCOPES, Malformed, Name, Set, list, ranges};
 use crate::addr::{Addr, Prefix};
 use proptest::prelude::*;
 use std::vec::Vec;
@@ -32,7 +32,7 @@ fn elements() -> Vec<u8> {
     let all = [
         held(&[192, 0, 2, 7], &[(4, 60_000), (5, 1_500)]),
         held(&[192, 0, 2, 8], &[]),
-        held(&[6, 0, 0, 0, 0, 22, 0, 0], &[]),
+        held(&[0, 22], &[]),
     ];
     answer(12, &[attr(1, b"edgeban\0"), attr(2, b"ban4\0"), attr(0x8003, &all.concat())].concat())
 }
@@ -66,9 +66,12 @@ fn elements_are_read() {
         panic!("{read:?}")
     };
     let list: Vec<_> = list.map(Result::unwrap).collect();
-    let forever = Held { key: &[192, 0, 2, 8], timeout: None, left: None };
-    assert_eq!(list[0], Held { key: &[192, 0, 2, 7], timeout: Some(60_000), left: Some(1_500) });
-    assert_eq!((list[1], list[1].port(), list[2].port()), (forever, None, Some(22)));
+    let forever = Held { key: &[192, 0, 2, 8], timeout: None, left: None, end: false };
+    assert_eq!(
+        list[0],
+        Held { key: &[192, 0, 2, 7], timeout: Some(60_000), left: Some(1_500), end: false }
+    );
+    assert_eq!((list[1], list[1].port(), list[2].port()), (forever, None, Some((22, false))));
 }
 
 #[test]
@@ -113,6 +116,24 @@ fn names_lead_back_to_their_sets() {
         assert_eq!(Set::named(name), None, "{name:?}");
     }
     assert!(!Layout::new().has_scope(1));
+}
+
+#[test]
+fn elements_make_ranges() {
+    let of = |ports: &[(u16, bool)]| {
+        let mut found = Vec::new();
+        ranges(ports, |range| found.push(range));
+        found
+    };
+    // With or without an end before the first.
+    let (start, end) = (false, true);
+    assert_eq!(
+        of(&[(0, end), (22, start), (23, end), (2200, start), (2201, end)]),
+        [(22, 22), (2200, 2200)]
+    );
+    assert_eq!(of(&[(0, start), (81, end), (60_000, start)]), [(0, 80), (60_000, 65_535)]);
+    assert_eq!(of(&[(5, start), (7, start), (9, end)]), [(5, 8)]);
+    assert_eq!(of(&[(0, end), (9, end)]), []);
 }
 
 proptest! {

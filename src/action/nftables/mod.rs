@@ -11,13 +11,13 @@
 //! table inet edgeban {
 //!     set ban4 { type ipv4_addr; flags timeout; }            # hosts, on every port
 //!     set net6_64 { type ipv6_addr; flags timeout; }         # prefixes of 64 bits
-//!     set ports_p1 { type inet_proto . inet_service; }       # the ports of scope 1
+//!     set ports_p1 { type inet_service; flags interval; }    # the ports of scope 1
 //!     set ban4_p1 { type ipv4_addr; flags timeout; }         # hosts, on the ports of scope 1
 //!     chain prerouting {
 //!         type filter hook prerouting priority raw; policy accept;
 //!         ip saddr @ban4 counter drop
 //!         ip6 saddr & ffff:ffff:ffff:ffff:: @net6_64 counter drop
-//!         ip saddr @ban4_p1 meta l4proto . th dport @ports_p1 counter drop
+//!         ip saddr @ban4_p1 meta l4proto tcp-udp th dport @ports_p1 counter drop
 //!     }
 //! }
 //! ```
@@ -50,10 +50,10 @@ mod queue;
 mod tests;
 mod wire;
 
-pub use answer::{Answer, Answers, Malformed};
-pub use dump::{Elements, Held, Listing, list};
+pub use answer::{Answer, Answers, Malformed, touches_ours};
+pub use dump::{Elements, Held, Listing, list, ranges};
 pub use layout::{Layout, MAX_SCOPES, Name, Set};
-pub use objects::{Element, Filled, Query, query};
+pub use objects::{Element, Filled, PortRange, Query, query};
 pub use queue::{Mode, Op, Progress, Queue};
 pub use wire::{Batch, Finished, Full, MIN_BUFFER};
 

@@ -26,11 +26,14 @@ const DELSETELEM: u16 = 14;
 /// NFTA_LIST_ELEM, the type of every member of a list.
 const LIST_ELEM: u16 = 1;
 
+const SET_FLAG_INTERVAL: u32 = 0x4;
 const SET_FLAG_TIMEOUT: u32 = 0x10;
+/// NFT_SET_ELEM_INTERVAL_END.
+pub(super) const INTERVAL_END: u32 = 1;
 /// nft's own numbers of types (libnftables' datatype.h); the kernel only hands them back when listing.
 const TYPE_IPV4: u32 = 7;
 const TYPE_IPV6: u32 = 8;
-const TYPE_PROTO_AND_SERVICE: u32 = 12 << 6 | 13;
+const TYPE_SERVICE: u32 = 13;
 
 /// How often the kernel frees expired elements. They stop matching on time whatever this says; the default of
 /// one second would walk every set each second.
@@ -39,10 +42,11 @@ const GC_INTERVAL_MS: u32 = 30_000;
 /// Longer than this, 300 years, is for ever: the kernel refuses what overflows its nanoseconds.
 const LONGEST_MS: u64 = 10_000_000_000_000;
 
-/// NFT_REG_1 (16 bytes), and the four-byte registers 0 and 1 that it begins with.
+/// NFT_REG_1, of 16 bytes.
 const REG_1: u32 = 1;
-const REG32_00: u32 = 8;
-const REG32_01: u32 = 9;
+
+/// Ports from the first to the last, both included.
+pub type PortRange = (u16, u16);
 
 /// A key and how long it stays; `None` is for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,15 +107,15 @@ impl Batch<'_> {
         })
     }
 
-    /// Makes the port set of `scope` and fills it with `ports` for TCP and UDP.
-    pub fn ports_add(&mut self, scope: Scope, ports: &[u16], id: u32) -> Result<(), Full> {
+    /// Makes the port set of `scope` and fills it with `ports`, which are in order and neither overlap nor touch.
+    pub fn ports_add(&mut self, scope: Scope, ports: &[PortRange], id: u32) -> Result<(), Full> {
         let name = Name::ports(scope);
         self.message(NEWSET, NLM_F_CREATE, |b| {
             b.text(1, TABLE.as_bytes())?;
             b.text(2, name.as_bytes())?;
-            b.number(3, 0)?;
-            b.number(4, TYPE_PROTO_AND_SERVICE)?;
-            b.number(5, 8)?;
+            b.number(3, SET_FLAG_INTERVAL)?;
+            b.number(4, TYPE_SERVICE)?;
+            b.number(5, 2)?;
             b.number(10, id)
         })?;
         if ports.is_empty() {
@@ -121,10 +125,14 @@ impl Batch<'_> {
             b.text(1, TABLE.as_bytes())?; // NFTA_SET_ELEM_LIST_TABLE
             b.text(2, name.as_bytes())?; // NFTA_SET_ELEM_LIST_SET
             b.nest(3, |b| {
-                for port in ports {
-                    for protocol in [6u8, 17] {
-                        let [high, low] = port.to_be_bytes();
-                        b.element(&[protocol, 0, 0, 0, high, low, 0, 0], None)?;
+                for (first, last) in ports {
+                    b.element(&first.to_be_bytes(), None)?;
+                    // What follows the last port of all has no number: the range is open.
+                    if let Some(after) = last.checked_add(1) {
+                        b.nest(LIST_ELEM, |b| {
+                            b.nest(1, |b| b.bytes(1, &after.to_be_bytes()))?;
+                            b.number(3, INTERVAL_END) // NFTA_SET_ELEM_FLAGS
+                        })?;
                     }
                 }
                 Ok(())
@@ -245,12 +253,19 @@ impl Batch<'_> {
 
     fn port_in(&mut self, scope: Scope) -> Result<(), Full> {
         self.expression(b"meta", |b| {
-            b.number(1, REG32_00)?;
+            b.number(1, REG_1)?;
             b.number(2, 16) // NFT_META_L4PROTO
         })?;
-        // The destination port lies at the same place in TCP and UDP.
-        self.payload(REG32_01, 2, 2, 2)?;
-        self.lookup(REG32_00, &Name::ports(scope))
+        // TCP is 6 and UDP 17; of what lies between nothing is in use.
+        self.expression(b"range", |b| {
+            b.number(1, REG_1)?; // NFTA_RANGE_SREG
+            b.number(2, 0)?; // NFTA_RANGE_OP: NFT_RANGE_EQ
+            b.nest(3, |b| b.bytes(1, &[6]))?; // NFTA_RANGE_FROM_DATA
+            b.nest(4, |b| b.bytes(1, &[17])) // NFTA_RANGE_TO_DATA
+        })?;
+        // The destination port lies at the same place in both.
+        self.payload(REG_1, 2, 2, 2)?;
+        self.lookup(REG_1, &Name::ports(scope))
     }
 
     /// `base` 1 is the network header, 2 the transport header.

@@ -127,7 +127,7 @@ fn full_leaves_the_batch_as_it_was() {
 
     assert!(Batch::begin(&mut [0; MIN_BUFFER - 1], 0).is_err());
     assert!(Batch::begin(&mut buf, 0).unwrap().finish().is_err(), "nothing to acknowledge");
-    let ports: Vec<u16> = (0..1000).collect();
+    let ports: Vec<(u16, u16)> = (0..1000).map(|n| (2 * n, 2 * n)).collect();
     assert_eq!(Batch::begin(&mut buf, 0).unwrap().ports_add(1, &ports, 1), Err(Full));
 }
 
@@ -172,7 +172,7 @@ impl<'m> Sink<'m> {
         batch.table_add().unwrap();
         batch.chain_add().unwrap();
         for scope in [1, 2] {
-            batch.ports_add(scope, &[22], sink.layout.table_uses()).unwrap();
+            batch.ports_add(scope, &[(22, 22)], sink.layout.table_uses()).unwrap();
             sink.layout.add_scope(scope).unwrap();
         }
         sink.kernel.apply(batch.finish().unwrap().bytes).unwrap();

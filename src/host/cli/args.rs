@@ -1,7 +1,8 @@
 //! Words to commands.
 
-use super::output::print;
+use super::output::{Out, print};
 use super::{Done, Failure, check, client, filters, replay, run, test};
+use crate::config::Likeness;
 use lexopt::prelude::*;
 use std::format;
 use std::path::PathBuf;
@@ -25,14 +26,17 @@ Talking to it:
   attempt ADDR --jail J                    count one failure
   reload                                   read the configuration again
 Without it:
-  filters [NAME]                           the built-in filters, their modes and rules
+  filters [NAME] [--json]                  the built-in filters, their modes and rules
   test    [--filter NAME | --filter-file F | --rule R] [--set mode=M]... [--json] [FILE|-]
                                            what the filters say of each line
-  replay  [-c FILE] [--json] FILE...       who would have been banned, when, by which lines
+  replay  [-c FILE] [--json] FILE...       who would have been banned, when, by which lines;
+                                           several logs are read as one, '-' is standard input
+  help    [COMMAND]                        this, or what is said of a command here
 
 Common options:
   -c, --config FILE   configuration (default: /etc/config/edgeban or /etc/edgeban/edgeban.conf)
   -s, --socket PATH   control socket (default: the configuration's, /run/edgeban.sock)
+      --json          objects of JSON, one a line, in place of text
   -h, --help          this help
   -V, --version       version
 
@@ -77,7 +81,7 @@ impl Options {
 }
 
 /// Which options each command takes, beside its words.
-const COMMANDS: [(&str, &str); 12] = [
+const COMMANDS: [(&str, &str); 13] = [
     ("run", "config dry-run socket"),
     ("check", "config"),
     ("status", "json config socket"),
@@ -90,7 +94,19 @@ const COMMANDS: [(&str, &str); 12] = [
     ("test", "filter filter-file rule set json"),
     ("replay", "config json"),
     ("version", ""),
+    ("help", ""),
 ];
+
+/// The command of this name, or usage.
+fn known(word: &str) -> Result<(&'static str, &'static str), Failure> {
+    let found = COMMANDS.iter().find(|(name, _)| *name == word);
+    found.copied().ok_or_else(|| {
+        let mut likeness = Likeness::of(word);
+        COMMANDS.iter().for_each(|(name, _)| likeness.look(name));
+        let hint = likeness.found().map_or(String::new(), |near| format!("; did you mean {near}?"));
+        Failure::Usage(format!("unknown command '{word}'{hint}"))
+    })
+}
 
 fn usage(error: lexopt::Error) -> Failure {
     Failure::Usage(error.to_string())
@@ -104,15 +120,10 @@ pub(super) fn dispatch() -> Done {
     let mut options = Options::default();
     while let Some(arg) = parser.next().map_err(usage)? {
         let name = match arg {
-            Short('h') | Long("help") => return help(),
+            Short('h') | Long("help") => return help(command.map_or("", |(name, _)| name)),
             Short('V') | Long("version") => return version(),
             Value(word) if command.is_none() => {
-                let word = word.to_string_lossy();
-                if word == "help" {
-                    return help();
-                }
-                let known = COMMANDS.iter().find(|(name, _)| *name == word);
-                command = Some(*known.ok_or_else(|| Failure::Usage(format!("unknown command '{word}'")))?);
+                command = Some(known(&word.to_string_lossy())?);
                 continue;
             }
             Value(word) => {
@@ -127,6 +138,10 @@ pub(super) fn dispatch() -> Done {
             },
             Short(other) => return Err(Failure::Usage(format!("unknown option '-{other}'"))),
         };
+        // Which of two was meant cannot be known, and a wrong ban is worse than none.
+        if given.contains(&name) && !["json", "dry-run", "all", "set"].contains(&name) {
+            return Err(Failure::Usage(format!("'--{name}' is given twice")));
+        }
         given.push(name);
         let text = |parser: &mut lexopt::Parser| parser.value().map_err(usage)?.string().map_err(usage);
         match name {
@@ -159,13 +174,37 @@ pub(super) fn dispatch() -> Done {
         "filters" => filters::run(&options),
         "test" => test::run(&options),
         "replay" => replay::run(&options),
-        "version" => version(),
+        "version" => options.none().and_then(|()| version()),
+        "help" if options.words.is_empty() => help(""),
+        "help" => help(known(&options.one("a command")?)?.0),
         _ => client::run(command, &options),
     }
 }
 
-fn help() -> Done {
-    print(format_args!("{}", HELP.trim_end()))
+/// The whole text, or of it what is about a command and the common options that it takes.
+fn help(command: &str) -> Done {
+    if matches!(command, "" | "version") {
+        return print(format_args!("{}", HELP.trim_end()));
+    }
+    let takes = COMMANDS.iter().find(|(name, _)| *name == command).map_or("", |(_, takes)| takes);
+    let mut out = Out::new();
+    let (mut about, mut options) = (false, false);
+    for line in HELP.lines() {
+        let mut words = line.split_ascii_whitespace();
+        let first = words.next().unwrap_or("");
+        // What is said of a command stands on its line and on those below that are indented further.
+        about = line.starts_with("  ") && (first == command || about && line.starts_with("        "));
+        options |= first == "Common";
+        let option = if first.len() == 3 { words.next().unwrap_or("") } else { first };
+        let takes = takes.split(' ').any(|name| option.strip_prefix("--") == Some(name));
+        if about && !options {
+            let lead = if first == command { "Usage: edgeban" } else { "              " };
+            out.line(format_args!("{lead}{}", &line[1..]));
+        } else if options && (takes || option == "--help") {
+            out.line(format_args!("{line}"));
+        }
+    }
+    out.done()
 }
 
 fn version() -> Done {

@@ -13,16 +13,36 @@ use std::path::{Path, PathBuf};
 use std::string::{String, ToString};
 use std::vec::Vec;
 
+type Read = (Box<Settings>, Option<PathBuf>);
+
 /// The settings of the file `named`, or of the one that is found; and which that is.
 ///
 /// # Errors
 /// Every problem, a line each, as `path:line: message`.
-pub(crate) fn read(named: Option<&Path>) -> Result<(Box<Settings>, Option<PathBuf>), String> {
+pub(crate) fn read(named: Option<&Path>) -> Result<Read, String> {
+    find(named).map_err(|error| error.to_string())
+}
+
+/// As [`read`]; says every problem on stderr.
+pub(super) fn settings(named: Option<&Path>) -> Result<Read, Failure> {
+    find(named).map_err(|error| match error {
+        conf::Error::Io(..) => Failure::Error(error.to_string()),
+        placed => said(placed.to_string()),
+    })
+}
+
+/// Problems with their places are said as a compiler says them.
+fn said(text: String) -> Failure {
+    say(format_args!("{text}"));
+    Failure::Found
+}
+
+fn find(named: Option<&Path>) -> Result<Read, conf::Error> {
     let modes: Vec<Vec<&str>> =
         rules::ALL.iter().map(|f| f.modes.into_iter().filter(|m| !m.is_empty()).collect()).collect();
     let known: Vec<Known<'_>> =
         rules::ALL.iter().zip(&modes).map(|(f, modes)| Known { name: f.name, modes }).collect();
-    conf::load(named, &known).map_err(|error| error.to_string())
+    conf::load(named, &known)
 }
 
 /// What a configuration is called in messages.
@@ -42,11 +62,7 @@ pub(crate) fn placed(path: Option<&Path>, errors: &[String]) -> String {
 
 /// Reads and loads the configuration; says every problem on stderr.
 pub(super) fn loaded(named: Option<&Path>) -> Result<(Loaded, Option<PathBuf>), Failure> {
-    let said = |text: String| {
-        say(format_args!("{text}"));
-        Failure::Found
-    };
-    let (settings, path) = read(named).map_err(said)?;
+    let (settings, path) = settings(named)?;
     let loaded =
         Loaded::new(settings, &[], None).map_err(|errors| said(placed(path.as_deref(), &errors)))?;
     Ok((loaded, path))
@@ -56,5 +72,11 @@ pub(super) fn run(options: &Options) -> Done {
     let (loaded, path) = loaded(options.config.as_deref())?;
     let jails = loaded.rules().jails.iter().filter(|jail| jail.enabled).count();
     let sources = loaded.settings.sources.iter().filter(|source| source.enabled).count();
-    print(format_args!("{}: fine, {jails} jails, {sources} sources", called(path.as_deref())))
+    let plural = |n| if n == 1 { "" } else { "s" };
+    print(format_args!(
+        "{}: fine, {jails} jail{}, {sources} source{}",
+        called(path.as_deref()),
+        plural(jails),
+        plural(sources)
+    ))
 }

@@ -3,10 +3,9 @@
 use super::args::Options;
 use super::{Done, Failure, check};
 use crate::addr::{Addr, Prefix};
-use crate::control::Request;
+use crate::control::{Request, ban_time};
 use crate::host::sys::stdio::Stdio;
 use crate::host::{client, clock, conf};
-use crate::time::parse_duration;
 use std::format;
 use std::path::PathBuf;
 use std::string::ToString;
@@ -31,13 +30,10 @@ pub(super) fn run(command: &str, options: &Options) -> Done {
         "ban" => {
             let span = match &options.time {
                 None => None,
-                Some(text) => {
-                    Some(parse_duration(text.as_bytes()).filter(|d| d.secs() > 0).ok_or_else(|| {
-                        Failure::Usage(format!(
-                            "'--for {text}': a duration is 90, 10m, 1h30m, 1w or permanent"
-                        ))
-                    })?)
-                }
+                Some(text) => Some(ban_time(text.as_bytes()).ok_or_else(|| {
+                    let like = "a duration is 90, 10m, 1h30m, 1w, at most ten years, or permanent";
+                    Failure::Usage(format!("'--for {text}': {like}"))
+                })?),
             };
             let target = target(&options.one("an address")?)?;
             Request::Ban { target, jail: options.jail.as_deref(), span }
@@ -78,8 +74,7 @@ pub(super) fn run(command: &str, options: &Options) -> Done {
     let socket = match &options.socket {
         Some(path) => path.clone(),
         None => {
-            let read = check::read(options.config.as_deref());
-            let (settings, _) = read.map_err(Failure::Error)?;
+            let (settings, _) = check::settings(options.config.as_deref())?;
             let usual = PathBuf::from(settings.global.control.as_str());
             match conf::own_control(&settings).filter(|own| !usual.exists() && own.exists()) {
                 Some(own) => own,

@@ -3,11 +3,12 @@
 use super::args::Options;
 use super::output::Out;
 use super::{Done, Failure};
+use crate::config::Likeness;
 use crate::control::json::Writer;
 use crate::filter::Filter;
 use crate::rules;
 use std::format;
-use std::string::ToString;
+use std::string::{String, ToString};
 
 pub(super) fn run(options: &Options) -> Done {
     let mut out = Out::new();
@@ -30,7 +31,7 @@ pub(super) fn run(options: &Options) -> Done {
         false => {
             let name = options.one("a filter's name")?;
             let Some(filter) = rules::find(&name) else {
-                return Err(Failure::Error(format!("no filter {name}; 'edgeban filters' lists them")));
+                return Err(Failure::Error(unknown(&name)));
             };
             if options.json {
                 json(filter, &mut out);
@@ -48,6 +49,16 @@ pub(super) fn run(options: &Options) -> Done {
         }
     }
     out.done()
+}
+
+/// That there is no filter of this name, and which may be meant.
+pub(super) fn unknown(name: &str) -> String {
+    let mut likeness = Likeness::of(name);
+    rules::ALL.iter().for_each(|filter| likeness.look(filter.name));
+    match likeness.found() {
+        Some(near) => format!("no filter {name}; did you mean {near}?"),
+        None => format!("no filter {name}; 'edgeban filters' lists them"),
+    }
 }
 
 fn json(filter: &Filter<'_>, out: &mut Out) {

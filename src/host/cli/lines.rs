@@ -1,43 +1,82 @@
 //! A file as numbered lines, in bounded memory.
 
+use super::Failure;
+use crate::host::sys::stdio::Stdio;
 use memchr::memchr;
+use std::boxed::Box;
+use std::format;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
+use std::path::Path;
+use std::string::{String, ToString};
 use std::vec;
 use std::vec::Vec;
 
 /// Read at once.
-const CHUNK: usize = 256 * 1024;
+pub(super) const CHUNK: usize = 256 * 1024;
+
+/// How compressed files start: gzip, xz, zstd, bzip2.
+const COMPRESSED: [&[u8]; 4] = [b"\x1f\x8b\x08", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"BZh9"];
 
 /// A line's number, and its bytes unless it is overlong.
 type Numbered<'l> = (u64, Option<&'l [u8]>);
 
-/// Splits what it reads at newlines and numbers the lines from 1; an overlong line is numbered and not shown.
+/// Opens `path`; `-` is standard input, of which nothing else is known.
+pub(super) fn open(path: &Path) -> Result<(Box<dyn Read>, Option<Metadata>), Failure> {
+    if path.as_os_str() == "-" {
+        return Ok((Box::new(Stdio::IN), None));
+    }
+    let opened = File::open(path).and_then(|file| file.metadata().map(|meta| (file, meta)));
+    let (file, meta) = opened.map_err(|e| Failure::Error(format!("{}: {e}", path.display())))?;
+    Ok((Box::new(file), Some(meta)))
+}
+
+/// What `path` is called in messages.
+pub(super) fn called(path: &Path) -> String {
+    if path.as_os_str() == "-" { "standard input".to_string() } else { path.display().to_string() }
+}
+
+/// Splits what it reads at newlines and numbers the lines from 1; an overlong line is numbered and not shown. A byte order
+/// mark in front is no part of the first line.
 pub(super) struct Lines<R> {
     input: R,
     buf: Vec<u8>,
     start: usize,
     end: usize,
+    /// Where the line at hand is.
+    at: (usize, usize),
     number: u64,
     limit: usize,
     skipping: bool,
+    overlong: bool,
     /// Bytes read so far.
     pub read: u64,
 }
 
 impl<R: Read> Lines<R> {
-    pub(super) fn new(input: R, limit: usize) -> Self {
-        let buf = vec![0; CHUNK + limit];
-        Self { input, buf, start: 0, end: 0, number: 0, limit, skipping: false, read: 0 }
+    /// Reads `chunk` bytes at once.
+    pub(super) fn new(input: R, limit: usize, chunk: usize) -> Self {
+        let buf = vec![0; chunk + limit];
+        let (start, end, at) = (0, 0, (0, 0));
+        Self { input, buf, start, end, at, number: 0, limit, skipping: false, overlong: false, read: 0 }
     }
 
-    /// The next line without its CR LF or LF; `None` in its place where it is longer than the limit.
-    pub(super) fn next(&mut self) -> io::Result<Option<Numbered<'_>>> {
-        loop {
-            if let Some(len) = memchr(b'\n', &self.buf[self.start..self.end]) {
-                let from = self.start;
-                self.start += len + 1;
-                return Ok(Some(self.line(from, len)));
+    /// Goes to the next line; `false` where there is none. (Inlined, as what follows it: a call a line would cost as much.)
+    #[inline(always)]
+    pub(super) fn advance(&mut self) -> io::Result<bool> {
+        match memchr(b'\n', &self.buf[self.start..self.end]) {
+            Some(len) => {
+                self.take(len, 1);
+                Ok(true)
             }
+            None => self.fill(),
+        }
+    }
+
+    /// [`Lines::advance`] where the line goes on beyond what was read.
+    #[inline(never)]
+    pub(super) fn fill(&mut self) -> io::Result<bool> {
+        loop {
             if self.end - self.start > self.limit {
                 self.skipping = true;
                 self.start = self.end;
@@ -48,36 +87,61 @@ impl<R: Read> Lines<R> {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 other => other?,
             };
+            if self.read == 0 && COMPRESSED.iter().any(|magic| self.buf[..got].starts_with(magic)) {
+                let advice = "compressed; unpack it first, as in 'zcat LOG.gz | edgeban replay -'";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, advice));
+            }
             self.read += got as u64;
             self.end += got;
             if got == 0 {
                 let len = self.end;
-                (self.start, self.end) = (0, 0);
                 let over = len > 0 || self.skipping;
-                return Ok(if over { Some(self.line(0, len)) } else { None });
+                if over {
+                    self.take(len, 0);
+                }
+                return Ok(over);
+            }
+            if let Some(len) = memchr(b'\n', &self.buf[..self.end]) {
+                self.take(len, 1);
+                return Ok(true);
             }
         }
     }
 
-    fn line(&mut self, from: usize, len: usize) -> Numbered<'_> {
+    /// The line at hand without its CR LF or LF; `None` in its place where it is longer than the limit.
+    #[inline(always)]
+    pub(super) fn line(&self) -> Numbered<'_> {
+        let (from, to) = self.at;
+        (self.number, (!self.overlong).then_some(&self.buf[from..to]))
+    }
+
+    /// Takes the next `len` bytes as the line, and `end` bytes behind it that end it.
+    #[inline(always)]
+    fn take(&mut self, len: usize, end: usize) {
+        let (mut from, mut to) = (self.start, self.start + len);
+        self.start = to + end;
         self.number += 1;
-        let line = &self.buf[from..from + len];
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let skipped = core::mem::take(&mut self.skipping);
-        (self.number, (!skipped && line.len() <= self.limit).then_some(line))
+        let line = &self.buf[from..to];
+        if line.last() == Some(&b'\r') {
+            to -= 1;
+        }
+        if self.number == 1 && line.starts_with(b"\xef\xbb\xbf") {
+            from += 3;
+        }
+        self.at = (from, to);
+        self.overlong = self.skipping || to - from > self.limit;
+        self.skipping = false;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::string::{String, ToString};
-
     fn all(text: &str, limit: usize) -> Vec<(u64, String)> {
-        let mut lines = Lines::new(text.as_bytes(), limit);
-        lines.buf.truncate(limit + 3);
+        let mut lines = Lines::new(text.as_bytes(), limit, 3);
         let mut out = Vec::new();
-        while let Some((n, line)) = lines.next().unwrap() {
+        while lines.advance().unwrap() {
+            let (n, line) = lines.line();
             out.push((n, line.map_or("OVER".to_string(), |l| String::from_utf8_lossy(l).into_owned())));
         }
         out
@@ -88,6 +152,10 @@ mod tests {
         let want =
             [(1, "ab"), (2, ""), (3, "OVER"), (4, "c"), (5, "OVER")].map(|(n, l)| (n, l.to_string()));
         assert_eq!(all("ab\r\n\n0123456789abcdefghij\nc\n0123456", 4), want);
+        assert_eq!(
+            all("\u{feff}a\n\u{feff}e\n", 4)[..],
+            [(1, "a"), (2, "\u{feff}e")].map(|(n, l)| (n, l.to_string()))
+        );
         assert_eq!(all("", 4), []);
         assert_eq!(all("\n", 4), [(1, String::new())]);
         assert_eq!(all("0123456789abcdefghij", 4), [(1, "OVER".to_string())]);

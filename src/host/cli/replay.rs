@@ -1,7 +1,7 @@
 //! `edgeban replay`: who would have been banned, when, by which lines. The log's stamps are the clock.
 
 use super::args::Options;
-use super::lines::Lines;
+use super::lines::{CHUNK, Lines, called, open};
 use super::output::{Out, say};
 use super::{Done, Failure, check};
 use crate::addr::Prefix;
@@ -12,13 +12,16 @@ use crate::host::sys::stdio::Stdio;
 use crate::host::{clock, memory};
 use crate::jail::{JailId, Sentence};
 use crate::session::Failure as Failed;
-use crate::time::civil::{Calendar, rfc3339};
+use crate::syslog::{self, Parsed};
+use crate::time::civil::{Calendar, Civil, rfc3339};
 use crate::time::recent::Recent;
 use crate::time::{Duration, Instant};
+use std::boxed::Box;
 use std::collections::{HashMap, VecDeque};
 use std::format;
-use std::io::Write;
-use std::path::Path;
+use std::fs::Metadata;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 use std::string::{String, ToString};
 use std::vec::Vec;
 
@@ -43,75 +46,169 @@ pub(super) fn run(options: &Options) -> Done {
         rules: loaded.rules(),
         out: Out::new(),
         json: options.json,
-        file: None,
-        line: 0,
+        files: Vec::new(),
+        place: (0, 0),
+        overlong: 0,
         latest: Instant::ZERO,
         lines: HashMap::default(),
         cause: Vec::new(),
         by: None,
         bans: 0,
     };
-    // Said before the hours that the others may take; only asked, since a pipe cannot be opened twice.
-    for path in &options.words {
-        std::fs::metadata(path).map_err(|e| Failure::Error(format!("{}: {e}", path.display())))?;
+    let zone = clock::Local::new();
+    let rule = |civil: &_| zone.east(civil);
+    read(&options.words, &rule, max_line, &mut engine, &mut watch)?;
+    let Report { mut out, bans, latest, overlong, .. } = watch;
+    let mut counts = Vec::new();
+    let mut failures = 0;
+    engine.counters(&mut |stage, name, n| {
+        // The stages count some things under one name: what is shown is the engine's own, and its `hits`
+        // are lines that a rule read, not failures.
+        let shown = match (stage, name) {
+            ("engine", "lines") => Some("lines"),
+            ("engine", "hits") => Some("matched"),
+            ("engine", "failures") => Some("failures"),
+            ("engine", "already_banned") => Some("of addresses banned already"),
+            ("engine", "allowed") => Some("of addresses that are never banned"),
+            ("jail", "late") => Some("too late to count"),
+            _ => None,
+        };
+        let n = if name == "lines" { n + overlong } else { n };
+        if name == "failures" && stage == "engine" {
+            failures = n;
+        }
+        if let Some(words) = shown.filter(|words| n > 0 || *words == "lines") {
+            counts.push(format!("{n} {words}"));
+        }
+    });
+    if overlong > 0 {
+        counts.push(format!("{overlong} too long to read"));
     }
-    for (stream, path) in options.words.iter().enumerate() {
-        watch.file = (options.words.len() > 1).then(|| path.display().to_string());
-        file(path, stream as u32, max_line, &mut engine, &mut watch)?;
+    if failures > 0 && latest == Instant::ZERO {
+        say(format_args!("edgeban: no failure has a date: all are taken for the same moment, 1970-01-01"));
     }
-    let Report { mut out, bans, .. } = watch;
     if !options.json {
-        let mut counts = Vec::new();
-        engine.counters(&mut |stage, name, n| {
-            // The stages count some things under one name: what is shown is the engine's own, and its `hits`
-            // are lines that a rule read, not failures.
-            let shown = match (stage, name) {
-                ("engine", "lines") => Some("lines"),
-                ("engine", "hits") => Some("matched"),
-                ("engine", "failures") => Some("failures"),
-                ("engine", "already_banned") => Some("of addresses banned already"),
-                ("engine", "allowed") => Some("of addresses that are never banned"),
-                ("jail", "late") => Some("too late to count"),
-                _ => None,
-            };
-            if let Some(words) = shown.filter(|_| n > 0) {
-                counts.push(format!("{n} {words}"));
-            }
-        });
-        out.line(format_args!("{bans} bans; {}", counts.join(", ")));
+        let plural = if bans == 1 { "" } else { "s" };
+        out.line(format_args!("{bans} ban{plural}; {}", counts.join(", ")));
     }
     out.done()
 }
 
-fn file(
-    path: &Path,
-    stream: u32,
+/// A log that is being read.
+struct Log<'c> {
+    path: &'c Path,
+    lines: Lines<Box<dyn Read>>,
+    dates: Recent<'c>,
+    /// When the line at hand was written, in milliseconds since 1970, as far as the log says; `None` at its end.
+    at: Option<i64>,
+}
+
+impl Log<'_> {
+    /// Goes to the next line; reads its date where `dated` asks for it.
+    #[inline(always)]
+    fn advance(&mut self, dated: bool) -> Done {
+        let more = self.lines.advance();
+        self.reached(more, dated)
+    }
+
+    /// [`Log::advance`] to the first line, without what is inlined there.
+    fn begin(&mut self, dated: bool) -> Done {
+        let more = self.lines.fill();
+        self.reached(more, dated)
+    }
+
+    #[inline(always)]
+    fn reached(&mut self, more: std::io::Result<bool>, dated: bool) -> Done {
+        match more {
+            Ok(true) if dated => self.at = self.date().or(self.at).or(Some(i64::MIN)),
+            Ok(true) => self.at = Some(0),
+            Ok(false) => self.at = None,
+            Err(e) => return Err(self.failed(&e)),
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn failed(&self, error: &std::io::Error) -> Failure {
+        Failure::Error(format!("{}: {error}", called(self.path)))
+    }
+
+    #[inline(never)]
+    fn date(&self) -> Option<i64> {
+        let Parsed::Message(message) = syslog::parse(self.lines.line().1?) else { return None };
+        let stamp = message.stamp?;
+        self.dates.epoch_ms(stamp.0, |calendar| stamp.read()?.epoch_ms(calendar))
+    }
+}
+
+/// Reads the logs as one: the line that was written first comes first, and of two of the same time the one of the file
+/// that was named first. So neither the order of the names nor logs that were written beside each other matter. A line
+/// without a date comes with the one before it.
+fn read<'c>(
+    paths: &'c [PathBuf],
+    rule: &'c dyn Fn(&Civil) -> i32,
     max_line: usize,
     engine: &mut Engine<'_>,
     watch: &mut Report<'_>,
 ) -> Done {
-    let fail = |e: std::io::Error| Failure::Error(format!("{}: {e}", path.display()));
-    let input = std::fs::File::open(path).map_err(fail)?;
-    let meta = input.metadata().map_err(fail)?;
-    // A year-less stamp is of the year before the file was written to last.
-    let written = meta.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
-    let zone = clock::Local::new();
-    let rule = |civil: &_| zone.east(civil);
-    let calendar = Calendar::new(written.map_or_else(clock::wall, |t| t.as_millis() as i64), &rule);
-    let dates = Recent::new(calendar);
-    let input_of_line = Input { stream, jails: u32::MAX, clock: Clock::Replay(&dates) };
-    let mut lines = Lines::new(input, max_line);
-    let mut progress = Progress::new(meta.len());
+    if paths.iter().filter(|path| path.as_os_str() == "-").count() > 1 {
+        return Err(Failure::Usage("standard input is given twice".to_string()));
+    }
+    let many = paths.len() > 1;
+    let chunk = (CHUNK / paths.len()).max(16 * 1024);
+    let mut size = 0;
+    let mut logs = Vec::new();
+    // All are opened first: that one is missing is said before the hours that the others may take.
+    for path in paths {
+        let (input, meta) = open(path)?;
+        size += meta.as_ref().map_or(0, Metadata::len);
+        // A year-less stamp is of the year before the file was written to last.
+        let written =
+            meta.and_then(|meta| meta.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok());
+        let calendar = Calendar::new(written.map_or_else(clock::wall, |t| t.as_millis() as i64), rule);
+        let lines = Lines::new(input, max_line, chunk);
+        logs.push(Log { path, lines, dates: Recent::new(calendar), at: None });
+        watch.files.push(called(path));
+    }
+    let mut progress = Progress::new(size);
+    for log in &mut logs {
+        log.begin(many)?;
+    }
     let rules = watch.rules;
-    while let Some((number, line)) = lines.next().map_err(fail)? {
-        watch.line = number;
-        match line {
-            Some(line) => engine.line(rules, line, &input_of_line, watch),
-            None => {
-                say(format_args!("{}:{number}: longer than {max_line} bytes, not read", path.display()))
+    loop {
+        // The log whose line is the first, and how far it may be read before another one's turn comes.
+        let (mut first, mut until) = (None, (i64::MAX, usize::MAX));
+        for (at, log) in logs.iter().enumerate() {
+            let Some(key) = log.at.map(|time| (time, at)) else { continue };
+            match first {
+                Some(least) if least < key => until = until.min(key),
+                later => {
+                    until = later.unwrap_or(until);
+                    first = Some(key);
+                }
             }
         }
-        progress.show(&lines.read);
+        let done: u64 = logs.iter().map(|log| log.lines.read).sum();
+        let Some((at, log)) = first.and_then(|(_, at)| Some((at, logs.get_mut(at)?))) else { break };
+        let file = u32::try_from(at).unwrap_or(u32::MAX);
+        let others = done - log.lines.read;
+        while log.at.is_some_and(|time| (time, at) < until) {
+            let (number, line) = log.lines.line();
+            watch.place = (file, u32::try_from(number).unwrap_or(u32::MAX));
+            match line {
+                Some(line) => {
+                    let input = Input { stream: file, jails: u32::MAX, clock: Clock::Replay(&log.dates) };
+                    engine.line(rules, line, &input, watch);
+                }
+                None => {
+                    watch.overlong += 1;
+                    let name = called(log.path);
+                    say(format_args!("{name}:{number}: longer than {max_line} bytes, not read"));
+                }
+            }
+            log.advance(many)?;
+            progress.show(others + log.lines.read);
+        }
     }
     progress.clear();
     Ok(())
@@ -130,10 +227,10 @@ impl Progress {
         Self { size, next: if shown { STEP } else { u64::MAX }, err: Stdio::ERR }
     }
 
-    fn show(&mut self, read: &u64) {
-        if *read >= self.next {
-            self.next = *read + STEP;
-            let (percent, size) = (100 * *read / self.size.max(1), self.size >> 20);
+    fn show(&mut self, read: u64) {
+        if read >= self.next {
+            self.next = read + STEP;
+            let (percent, size) = (100 * read / self.size.max(1), self.size >> 20);
             let _ = self.err.write_all(format!("\r{percent:3} % of {size} MiB").as_bytes());
         }
     }
@@ -149,19 +246,24 @@ impl Progress {
 /// replay slow.
 type Hasher = core::hash::BuildHasherDefault<siphasher::sip::SipHasher13>;
 
+/// A line: the file's place on the command line, and the line's number in it.
+type Place = (u32, u32);
+
 /// Failures of one source in one jail: line and time.
-type Trail = VecDeque<(u64, Instant)>;
+type Trail = VecDeque<(Place, Instant)>;
 
 struct Report<'r> {
     rules: &'r Rules<'r>,
     out: Out,
     json: bool,
-    file: Option<String>,
-    line: u64,
+    files: Vec<String>,
+    /// The line at hand.
+    place: Place,
+    overlong: u64,
     latest: Instant,
     lines: HashMap<(JailId, Prefix), Trail, Hasher>,
     /// Lines of the sentence whose change follows.
-    cause: Vec<u64>,
+    cause: Vec<Place>,
     /// Its jail: a ban that a second jail renews keeps the first one's name.
     by: Option<JailId>,
     bans: u64,
@@ -179,25 +281,30 @@ impl Report<'_> {
         ip: Prefix,
         jail: JailId,
         length: Duration,
-        lines: &[u64],
+        lines: &[Place],
     ) {
         let name = self.rules.name(jail);
         let out = &mut self.out;
         if !self.json {
             let when = rfc3339(at.millis() as i64, 0);
-            let lines: Vec<String> = lines.iter().map(u64::to_string).collect();
-            let place = self.file.as_deref().map_or(String::new(), |file| format!("{file}:"));
-            let cause = if lines.is_empty() {
-                String::new()
-            } else {
-                format!("  lines {place}{}", lines.join(","))
-            };
+            let mut cause = String::new();
+            let mut before = None;
+            for &(file, line) in lines {
+                let named = before != Some(file) && self.files.len() > 1;
+                let name = self.files.get(file as usize).filter(|_| named).map_or("", String::as_str);
+                let lead = match before {
+                    None => "  lines ",
+                    Some(_) if named => " ",
+                    Some(_) => ",",
+                };
+                let colon = if named { ":" } else { "" };
+                cause += &format!("{lead}{name}{colon}{line}");
+                before = Some(file);
+            }
             let text = length.write();
-            out.line(format_args!(
-                "{}  {event:<5}  {ip:<20}  {name:<12}  {:<9}{cause}",
-                when.as_str(),
-                text.as_str()
-            ));
+            let line =
+                format!("{}  {event:<5}  {ip:<20}  {name:<12}  {:<9}{cause}", when.as_str(), text.as_str());
+            out.line(format_args!("{}", line.trim_end()));
             return;
         }
         let mut bytes = |b: &[u8]| out.bytes(b);
@@ -209,12 +316,16 @@ impl Report<'_> {
             w.u64(s);
         });
         w.key("lines").array();
-        for line in lines {
-            w.u64(*line);
+        for (_, line) in lines {
+            w.u64(u64::from(*line));
         }
         w.end_array();
-        if let Some(file) = &self.file {
-            w.key("file").str(file.as_bytes());
+        if self.files.len() > 1 {
+            w.key("files").array();
+            for (file, _) in lines {
+                w.str(self.files.get(*file as usize).map_or(&b""[..], |name| name.as_bytes()));
+            }
+            w.end_array();
         }
         w.end_object().newline();
     }
@@ -237,7 +348,7 @@ impl Watcher for Report<'_> {
         if trail.len() == KEPT {
             trail.pop_front();
         }
-        trail.push_back((self.line, at));
+        trail.push_back((self.place, at));
     }
 
     fn sentence(&mut self, sentence: &Sentence) {
@@ -248,7 +359,7 @@ impl Watcher for Report<'_> {
         self.cause.dedup();
         if self.cause.is_empty() {
             // The recidive jail counts bans, not lines: this is the line of the last of them.
-            self.cause.push(self.line);
+            self.cause.push(self.place);
         }
     }
 

@@ -1,23 +1,22 @@
 //! `edgeban test`: what the filters say of each line.
 
 use super::args::Options;
-use super::lines::Lines;
+use super::lines::{CHUNK, Lines, called, open};
 use super::output::{Out, say};
-use super::{Done, Failure};
+use super::{Done, Failure, filters};
 use crate::addr::Addr;
 use crate::control::json::Writer;
 use crate::filter::Filter;
 use crate::host::arena::Arena;
-use crate::host::sys::stdio::Stdio;
-use crate::host::{clock, load, memory};
+use crate::host::{clock, human, load, memory};
 use crate::matcher::{Active, AppSlot, Hit, Matcher, Source, Tally, Verdict};
 use crate::rules;
 use crate::session::Event;
-use crate::syslog::{self, Message, Parsed};
+use crate::syslog::{self, Message, Parsed, RawStamp};
 use crate::time::civil::Calendar;
 use crate::time::{Duration, Instant};
 use std::format;
-use std::io::Read;
+use std::path::Path;
 use std::string::{String, ToString};
 use std::vec;
 use std::vec::Vec;
@@ -41,12 +40,17 @@ pub(super) fn run(options: &Options) -> Done {
         // With all filters on, a mode is for those that have it.
         let bit = filter.mode(mode).or(if filters.len() > 1 { Some(1) } else { None });
         let Some(bit) = bit else {
-            return Err(Failure::Usage(format!("filter {} has no mode {mode}", filter.name)));
+            let mut text = format!("filter {} has no mode '{mode}', only normal", filter.name);
+            for mode in filter.modes.into_iter().filter(|mode| !mode.is_empty()) {
+                text.push(' ');
+                text.push_str(mode);
+            }
+            return Err(Failure::Usage(text));
         };
         active.push(Active { filter: *filter, mode: bit });
     }
     if filters.len() > 1 && mode != "normal" && filters.iter().all(|f| f.mode(mode).is_none()) {
-        return Err(Failure::Usage(format!("no filter has a mode {mode}")));
+        return Err(Failure::Usage(format!("no filter has a mode '{mode}'")));
     }
     let mut slots = vec![AppSlot::EMPTY; 256];
     let Some(matcher) = Matcher::new(&active, &mut slots) else {
@@ -55,27 +59,26 @@ pub(super) fn run(options: &Options) -> Done {
     // Lines without a header are for the filter that was asked for, whatever it reads otherwise.
     let among = if filters.len() == 1 { 1 } else { u32::MAX };
     let path = match options.words.as_slice() {
-        [] => None,
-        [path] if path.as_os_str() == "-" => None,
-        [path] => Some(path),
+        [] => Path::new("-"),
+        [path] => path,
         [_, more, ..] => return Err(Failure::Usage(format!("unexpected '{}'", more.display()))),
     };
-    let input: std::boxed::Box<dyn Read> = match path {
-        None => std::boxed::Box::new(Stdio::IN),
-        Some(path) => {
-            let open = std::fs::File::open(path);
-            std::boxed::Box::new(open.map_err(|e| Failure::Error(format!("{}: {e}", path.display())))?)
-        }
+    let (input, _) = open(path)?;
+    let mut lines = Lines::new(input, MAX_LINE, CHUNK);
+    let mut tester = Tester {
+        matcher,
+        among,
+        json: options.json,
+        out: Out::new(),
+        counts: Vec::new(),
+        last: None,
+        zone: clock::Local::new(),
     };
-    let name = path.map_or("standard input".to_string(), |path| path.display().to_string());
-    let mut lines = Lines::new(input, MAX_LINE);
-    let mut tester = Tester { matcher, among, json: options.json, out: Out::new(), counts: Vec::new() };
     let mut memory = memory::Matching::new(MAX_LINE);
     let mut session_memory = memory::SessionMemory::new(1024);
     let mut sessions = session_memory.lend([0; 16], Duration::from_secs(600));
-    loop {
-        let next = lines.next().map_err(|e| Failure::Error(format!("{name}: {e}")))?;
-        let Some((number, line)) = next else { break };
+    while lines.advance().map_err(|e| Failure::Error(format!("{}: {e}", called(path))))? {
+        let (number, line) = lines.line();
         tester.line(number, line, &mut memory, &mut sessions);
     }
     tester.finish()
@@ -94,16 +97,23 @@ fn chosen(options: &Options, arena: &mut Arena) -> Result<Vec<Filter<'static>>, 
         })
     };
     if let Some(name) = &options.filter {
-        let filter = rules::find(name)
-            .ok_or_else(|| Failure::Usage(format!("no filter {name}; 'edgeban filters' lists them")))?;
+        let filter = rules::find(name).ok_or_else(|| Failure::Usage(filters::unknown(name)))?;
         return Ok(vec![*filter]);
     }
     if let Some(path) = &options.filter_file {
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| Failure::Error(format!("{}: {e}", path.display())))?;
+        let text = load::filter_text(path).map_err(|e| match e {
+            load::Unread::Io(e) => Failure::Error(format!("{}: {e}", path.display())),
+            load::Unread::Place(place) => {
+                say(format_args!("{}:{place}", path.display()));
+                Failure::Found
+            }
+        })?;
         return compile(&text, &|error| format!("{}:{error}", path.display()));
     }
     if let Some(rule) = &options.rule {
+        if rule.contains('\n') {
+            return Err(Failure::Usage("--rule takes one rule, on one line".to_string()));
+        }
         let first = rule.split([' ', '@']).next().unwrap_or("");
         let verdict = if ["fail", "help", "gain", "ignore"].contains(&first) { "" } else { "fail " };
         // The rule is the third line there, and its verdict may be ours.
@@ -126,6 +136,21 @@ struct Tester<'a> {
     out: Out,
     /// Lines a rule, or a verdict without one, by its name.
     counts: Vec<(String, u64)>,
+    /// The rule and the address of the failure that the last message completed, for "last message repeated".
+    last: Option<(String, Addr)>,
+    zone: clock::Local,
+}
+
+/// What is told of a line.
+#[derive(Default)]
+struct Told<'l> {
+    rule: Option<String>,
+    ip: Option<Addr>,
+    host: Option<&'l [u8]>,
+    user: Option<&'l [u8]>,
+    port: Option<u16>,
+    stamp: Option<RawStamp<'l>>,
+    session: Option<Vec<u8>>,
 }
 
 impl Tester<'_> {
@@ -136,9 +161,10 @@ impl Tester<'_> {
         memory: &mut memory::Matching,
         sessions: &mut crate::session::Sessions<'_>,
     ) {
-        let Some(line) = line else { return self.report(number, "overlong", None, &[], b"") };
-        let Parsed::Message(message) = syslog::parse(line) else {
-            return self.report(number, "none", None, &[], line);
+        let Some(line) = line else { return self.report(number, "overlong", Told::default(), &[], b"") };
+        let message = match syslog::parse(line) {
+            Parsed::Message(message) => message,
+            Parsed::Repeated(times) => return self.repeated(number, line, times),
         };
         let mut tally = Tally::default();
         let mut found: Option<Hit<'_>> = None;
@@ -175,22 +201,41 @@ impl Tester<'_> {
             None if gave_up > 0 => "refused",
             None => "none",
         };
-        self.report(number, verdict, found.map(|hit| (message, hit)), &completed, line);
+        let told = found.map(|hit| self.told(&message, &hit)).unwrap_or_default();
+        self.last = completed.last().zip(told.rule.clone()).map(|(failure, rule)| (rule, failure.ip));
+        self.report(number, verdict, told, &completed, line);
     }
 
-    fn report(
-        &mut self,
-        number: u64,
-        verdict: &str,
-        found: Option<(Message<'_>, Hit<'_>)>,
-        failures: &[Completed],
-        line: &[u8],
-    ) {
-        let rule = found.map(|(_, hit)| {
-            let name = self.matcher.active().get(usize::from(hit.filter)).map_or("", |a| a.filter.name);
-            format!("{name}:{}", hit.rule)
-        });
-        let label = rule.as_ref().map_or(verdict.to_string(), |rule| format!("{verdict:<6} {rule}"));
+    /// As the engine takes it: the failure that the message before it completed, so many times more.
+    fn repeated(&mut self, number: u64, line: &[u8], attempts: u32) {
+        let Some((rule, ip)) = self.last.clone() else {
+            return self.report(number, "none", Told::default(), &[], line);
+        };
+        let told = Told { rule: Some(rule), ip: Some(ip), stamp: Some(RawStamp(line)), ..Told::default() };
+        self.report(number, "fail", told, &[Completed { ip, user: None, attempts }], line);
+    }
+
+    fn told<'l>(&self, message: &Message<'l>, hit: &Hit<'l>) -> Told<'l> {
+        let name = self.matcher.active().get(usize::from(hit.filter)).map_or("", |a| a.filter.name);
+        let (ip, host) = match hit.source {
+            Source::Ip(ip) => (Some(ip), None),
+            Source::Host(host) => (None, Some(host)),
+            _ => (None, None),
+        };
+        let id = hit.sess.filter(|s| !s.is_empty()).unwrap_or(message.pid);
+        Told {
+            rule: Some(format!("{name}:{}", hit.rule)),
+            ip,
+            host,
+            user: hit.user,
+            port: hit.port,
+            stamp: message.stamp,
+            session: (!id.is_empty()).then(|| [message.app, b"/", id].concat()),
+        }
+    }
+
+    fn report(&mut self, number: u64, verdict: &str, told: Told<'_>, failures: &[Completed], line: &[u8]) {
+        let label = told.rule.as_ref().map_or(verdict.to_string(), |rule| format!("{verdict:<6} {rule}"));
         match self.counts.binary_search_by(|(known, _)| known.cmp(&label)) {
             Ok(at) => self.counts[at].1 += 1,
             Err(at) => self.counts.insert(at, (label, 1)),
@@ -198,16 +243,16 @@ impl Tester<'_> {
         if self.json {
             let out = &mut self.out;
             let mut bytes = |b: &[u8]| out.bytes(b);
-            json(&mut Writer::new(&mut bytes), number, verdict, rule.as_deref(), found, failures);
+            json(&mut Writer::new(&mut bytes), number, verdict, &told, &self.zone, failures);
             return;
         }
         if verdict == "none" {
             return;
         }
-        let rule = rule.as_deref().unwrap_or("-");
-        let text = String::from_utf8_lossy(line);
-        let text: String = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-        self.out.line(format_args!("{number:>6}  {verdict:<8} {rule:<22} {text}"));
+        let rule = told.rule.as_deref().unwrap_or("-");
+        let text = human::plain(&String::from_utf8_lossy(line));
+        let line = format!("{number:>6}  {verdict:<8} {rule:<22} {text}");
+        self.out.line(format_args!("{}", line.trim_end()));
         for failure in failures {
             let Completed { ip, user, attempts } = failure;
             let user = user.as_deref().map_or(String::new(), |u| format!(" user {}", u.escape_ascii()));
@@ -231,44 +276,33 @@ fn json(
     w: &mut Writer<'_>,
     number: u64,
     verdict: &str,
-    rule: Option<&str>,
-    found: Option<(Message<'_>, Hit<'_>)>,
+    told: &Told<'_>,
+    zone: &clock::Local,
     failures: &[Completed],
 ) {
-    let hit = found.map(|(_, hit)| hit);
-    let (ip, host) = match hit.map(|hit| hit.source) {
-        Some(Source::Ip(ip)) => (Some(ip), None),
-        Some(Source::Host(host)) => (None, Some(host)),
-        _ => (None, None),
-    };
-    let zone = clock::Local::new();
     let rule_of_zone = |civil: &_| zone.east(civil);
     let calendar = Calendar::new(clock::wall(), &rule_of_zone);
-    let time = found.and_then(|(m, _)| m.stamp?.read()?.epoch_ms(&calendar)).map(|ms| ms.div_euclid(1000));
-    let session = found.and_then(|(message, hit)| {
-        let id = hit.sess.filter(|s| !s.is_empty()).unwrap_or(message.pid);
-        (!id.is_empty()).then(|| [message.app, b"/", id].concat())
-    });
+    let time = told.stamp.and_then(|stamp| stamp.read()?.epoch_ms(&calendar)).map(|ms| ms.div_euclid(1000));
     w.object().key("line").u64(number).key("verdict").str(verdict.as_bytes());
-    w.key("rule").option(rule, |w, rule| {
+    w.key("rule").option(told.rule.as_deref(), |w, rule| {
         w.str(rule.as_bytes());
     });
-    w.key("ip").option(ip, |w, ip| {
+    w.key("ip").option(told.ip, |w, ip| {
         w.str(ip.write().as_bytes());
     });
-    for (key, value) in [("host", host), ("user", hit.and_then(|hit| hit.user))] {
+    for (key, value) in [("host", told.host), ("user", told.user)] {
         w.key(key).option(value, |w, bytes| {
             w.str(bytes);
         });
     }
-    w.key("port").option(hit.and_then(|hit| hit.port), |w, port| {
+    w.key("port").option(told.port, |w, port| {
         w.u64(u64::from(port));
     });
     w.key("time").option(time, |w, time| {
         w.i64(time);
     });
-    w.key("session").option(session, |w, session| {
-        w.str(&session);
+    w.key("session").option(told.session.as_deref(), |w, session| {
+        w.str(session);
     });
     w.key("failures").array();
     for failure in failures {

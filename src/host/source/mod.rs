@@ -21,6 +21,7 @@
 
 mod error;
 pub mod file;
+mod glob;
 mod lines;
 mod logread;
 mod sources;
@@ -29,6 +30,8 @@ mod tcp;
 mod udp;
 mod unix;
 
+#[cfg(test)]
+mod glob_tests;
 #[cfg(test)]
 mod tests;
 
@@ -71,9 +74,9 @@ pub enum Spec {
         /// `/dev/log`, usually.
         path: PathBuf,
     },
-    /// A log file, followed over rotations.
+    /// A log file, followed over rotations, or all that a pattern names.
     File {
-        /// Its name; it need not exist.
+        /// Its name; it need not exist. With `*` or `?` it is a pattern.
         path: PathBuf,
     },
     /// A command whose output is the log, started again when it ends.
@@ -89,8 +92,10 @@ pub enum Spec {
 }
 
 impl Spec {
-    /// The most TCP connections unless the configuration says otherwise: half a MiB of line buffers if all are used.
-    pub const CONNECTIONS: u16 = 64;
+    /// Whether it listens on an IPv6 address.
+    pub fn is_v6(&self) -> bool {
+        matches!(self, Self::Udp { listen } | Self::Tcp { listen, .. } if listen.is_ipv6())
+    }
 
     /// `logread -f`, the only call that OpenWrt's logread and syslog-ng's wrapper both understand.
     pub fn logread() -> Self {
@@ -144,6 +149,8 @@ tally! {
         rotated,
         /// Rotated files that were gone before they could be recognised or opened.
         untraced,
+        /// Files that a pattern names and that are not followed, since there are too many.
+        unfollowed,
         /// Times that `logread` was started again.
         restarts,
         /// Failed system calls.

@@ -1,6 +1,7 @@
 //! All sources of the daemon, and what they share.
 
 use super::file::{FileSource, Saved};
+use super::glob::{self, Glob};
 use super::logread::{self, Logread};
 use super::stdin::Stdin;
 use super::tcp::Tcp;
@@ -12,10 +13,10 @@ use crate::host::sys::Errno;
 use crate::host::sys::spawn::Child;
 use crate::time::{Duration, Instant};
 use std::boxed::Box;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::vec;
 use std::vec::Vec;
+use std::{fs, io};
 
 /// When a source that could not be opened is tried again.
 const RETRY: Duration = Duration::from_secs(10);
@@ -39,6 +40,7 @@ enum Kind {
     Tcp(Tcp),
     Unix(Unix),
     File(Box<FileSource>),
+    Glob(Box<Glob>),
     Logread(Box<Logread>),
     Stdin(Stdin),
     Down { error: Error, retry: Instant },
@@ -61,6 +63,8 @@ pub struct Sources {
     state: Option<PathBuf>,
     written: Vec<u8>,
     next_save: Instant,
+    /// Why the state file could not be written, as it was said.
+    unsaved: Option<Error>,
 }
 
 impl Sources {
@@ -77,6 +81,7 @@ impl Sources {
             state: state.map(Into::into),
             written: Vec::new(),
             next_save: Instant::ZERO,
+            unsaved: None,
         }
     }
 
@@ -128,6 +133,7 @@ impl Sources {
             Kind::Tcp(s) => s.ready(token.part, cx),
             Kind::Unix(s) => s.ready(cx),
             Kind::File(s) => s.ready(cx),
+            Kind::Glob(s) => s.ready(token.part, cx),
             Kind::Logread(s) => s.ready(cx),
             Kind::Stdin(s) => s.ready(cx),
             Kind::Down { .. } => {}
@@ -150,11 +156,26 @@ impl Sources {
             match &mut slot.kind {
                 Kind::Tcp(s) => s.turn(cx),
                 Kind::File(s) => s.turn(cx),
+                Kind::Glob(s) => s.turn(cx),
                 Kind::Logread(s) => s.turn(cx),
                 Kind::Stdin(s) => s.turn(cx),
-                Kind::Down { retry, .. } if *retry <= now => {
+                Kind::Down { retry, error: before } if *retry <= now => {
                     slot.kind = open(poller, token(index), &slot.spec, &[])
+                        .inspect(|_| log::info!("{before}: no longer, it is read now"))
                         .unwrap_or_else(|error| Kind::Down { error, retry: now + RETRY });
+                }
+                Kind::Unix(s) if s.next_check <= now => {
+                    s.next_check = now + RETRY;
+                    // Removed, or replaced by another daemon: who logs does not find ours any more.
+                    if !s.stands() {
+                        slot.tally.errors.bump();
+                        slot.kind = open(poller, token(index), &slot.spec, &[])
+                            .inspect(|_| log::warn!("{}: was removed, made anew", s.path().display()))
+                            .unwrap_or_else(|error| {
+                                log::warn!("{error}; tried again every 10 s");
+                                Kind::Down { error, retry: now + RETRY }
+                            });
+                    }
                 }
                 Kind::Udp(_) | Kind::Unix(_) | Kind::Down { .. } => {}
             }
@@ -172,10 +193,12 @@ impl Sources {
             let (pending, deadline) = match &slot.kind {
                 Kind::Tcp(s) => (false, s.deadline()),
                 Kind::File(s) => (s.pending(), s.deadline()),
+                Kind::Glob(s) => (s.pending(), s.deadline()),
                 Kind::Logread(s) => (false, s.deadline()),
                 Kind::Stdin(s) => (s.pending(), Instant::NEVER),
                 Kind::Down { retry, .. } => (false, *retry),
-                Kind::Udp(_) | Kind::Unix(_) => (false, Instant::NEVER),
+                Kind::Unix(s) => (false, s.next_check),
+                Kind::Udp(_) => (false, Instant::NEVER),
             };
             first = first.min(if pending { now } else { deadline });
         }
@@ -213,6 +236,9 @@ impl Sources {
                 Kind::Udp(_) | Kind::Unix(_) => State::Up(1),
                 Kind::Tcp(s) => State::Up(s.open_connections()),
                 Kind::File(s) => waiting(s.error(), s.open_files()),
+                // Some files of many that cannot be read are said when they are found.
+                Kind::Glob(s) if s.open_files() > 0 => State::Up(s.open_files()),
+                Kind::Glob(s) => waiting(s.error(), 0),
                 Kind::Logread(s) => waiting(s.error(), 1),
                 Kind::Stdin(s) if s.ended() => State::Ended,
                 Kind::Stdin(_) => State::Up(1),
@@ -232,17 +258,31 @@ impl Sources {
         let Some(path) = &self.state else { return };
         let mut text = Vec::new();
         for slot in self.slots.iter().flatten() {
-            if let Kind::File(s) = &slot.kind {
-                s.save().iter().for_each(|saved| saved.write(s.path(), &mut text));
+            match &slot.kind {
+                Kind::File(s) => s.save().iter().for_each(|saved| saved.write(s.path(), &mut text)),
+                Kind::Glob(s) => s.save(&mut |path, saved| saved.write(path, &mut text)),
+                _ => {}
             }
         }
         if text == self.written {
             return;
         }
+        // On the disk before it takes the old one's name, or a power cut could leave an empty file.
+        let write = |new: &Path| {
+            let mut file = fs::File::create(new)?;
+            io::Write::write_all(&mut file, &text)?;
+            file.sync_data()
+        };
         let new = path.with_extension("new");
-        match fs::write(&new, &text).and_then(|()| fs::rename(&new, path)) {
-            Ok(()) => self.written = text,
-            Err(e) => log::warn!("{}", Error::Path(path.clone(), Errno::from(e))),
+        match write(&new).and_then(|()| fs::rename(&new, path)) {
+            Ok(()) => (self.written, self.unsaved) = (text, None),
+            Err(e) => {
+                let error = Error::Path(path.clone(), Errno::from(e));
+                if self.unsaved.as_ref() != Some(&error) {
+                    log::warn!("{error}; how far files were read is not saved");
+                    self.unsaved = Some(error);
+                }
+            }
         }
     }
 
@@ -287,6 +327,9 @@ fn open(poller: &Poller, token: Token, spec: &Spec, saved: &[(PathBuf, Saved)]) 
             Kind::Tcp(Tcp::open(poller, token, *listen, *connections, *framing)?)
         }
         Spec::Unix { path } => Kind::Unix(Unix::open(poller, token, path)?),
+        Spec::File { path } if glob::is_pattern(path) => {
+            Kind::Glob(Box::new(Glob::new(poller, token, path, saved)))
+        }
         Spec::File { path } => {
             let own = |(p, s): &(PathBuf, Saved)| (*p == FileSource::absolute(path)).then_some(*s);
             let saved = saved.iter().filter_map(own).collect();

@@ -50,7 +50,16 @@ impl Tcp {
         framing: Framing,
     ) -> Result<Self, Error> {
         let open = || -> Result<TcpListener, Errno> {
-            let listener = TcpListener::bind(listen)?;
+            let listener = match (TcpListener::bind(listen), listen) {
+                (Err(e), SocketAddr::V6(six))
+                    if e.raw_os_error() == Some(libc::EADDRINUSE) && six.ip().is_unspecified() =>
+                {
+                    let socket = net::v6_only(&six, libc::SOCK_STREAM)?;
+                    log::info!("{listen}: IPv6 only, since IPv4 has another socket on this port");
+                    socket.into()
+                }
+                (bound, _) => bound?,
+            };
             listener.set_nonblocking(true)?;
             poller.add(&listener, token, Interest::Read)?;
             Ok(listener)

@@ -165,19 +165,17 @@ fn udp_over_ipv6() {
 }
 
 #[test]
-#[cfg_attr(target_endian = "big", ignore = "qemu-user does not hand on SO_RXQ_OVFL")]
+#[cfg_attr(target_endian = "big", ignore = "qemu-user does not hand on SO_RXQ_OVFL and SO_MEMINFO")]
 fn udp_counts_what_the_kernel_drops() {
     let mut rig = Rig::new(None, &[udp(ANY4)]);
     let to = rig.sources.local(SourceId(0)).unwrap();
     let client = UdpSocket::bind(ANY4).unwrap();
     let mut sent = 0;
-    // More than any receive buffer holds, while nobody reads. The count comes with the datagram after the loss.
+    // More than any receive buffer holds, while nobody reads. No datagram comes behind the last that is lost.
     for _ in 0..4_000 {
         sent += u64::from(client.send_to(&[b'x'; 4_000], to).is_ok());
     }
     rig.rest();
-    sent += u64::from(client.send_to(b"end", to).is_ok());
-    rig.until("the end", |rig| rig.got.last().is_some_and(|g| g.line == "end"));
     let tally = rig.tally(0);
     assert!(tally.dropped.get() > 0);
     assert_eq!(tally.lines.get() + tally.dropped.get(), sent);
@@ -320,6 +318,30 @@ fn the_unix_socket_is_for_everyone_replaces_a_stale_one_and_goes_with_us() {
     assert!(fs::symlink_metadata(&path).unwrap().file_type().is_socket());
     rig.sources.stop();
     assert!(!path.exists());
+}
+
+#[test]
+fn a_unix_socket_that_was_removed_comes_back_and_another_daemons_is_left_alone() {
+    let dir = Dir::new();
+    let path = dir.at("log");
+    let mut rig = Rig::new(None, &[Spec::Unix { path: path.clone() }]);
+    rig.turn();
+    fs::remove_file(&path).unwrap();
+    rig.ahead = crate::time::Duration::from_secs(11);
+    rig.until("a socket", |_| path.exists());
+    let client = UnixDatagram::unbound().unwrap();
+    client.send_to(b"hello", &path).unwrap();
+    rig.until("the line", |rig| rig.got.len() == 1);
+
+    fs::remove_file(&path).unwrap();
+    let other = UnixDatagram::bind(&path).unwrap();
+    rig.ahead = crate::time::Duration::from_secs(22);
+    rig.until("a complaint", |rig| rig.state(0) == State::Waiting(Error::Busy(path.clone())));
+    client.send_to(b"for another", &path).unwrap();
+    other.recv(&mut [0; 32]).unwrap();
+    drop(other);
+    rig.ahead = crate::time::Duration::from_secs(33);
+    rig.until("its path is free", |rig| rig.state(0) == State::Up(1));
 }
 
 #[test]

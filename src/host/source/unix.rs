@@ -4,6 +4,7 @@ use super::lines::Lines;
 use super::{Cx, Error, udp};
 use crate::host::poll::{Interest, Poller, Token};
 use crate::host::sys::{Errno, net};
+use crate::time::Instant;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -17,6 +18,8 @@ pub(super) struct Unix {
     lines: Lines,
     path: PathBuf,
     id: Option<(u64, u64)>,
+    /// When to look whether its path still leads to it.
+    pub(super) next_check: Instant,
 }
 
 impl Unix {
@@ -31,12 +34,22 @@ impl Unix {
             Err(e) => return Err(fail(e)),
         };
         let id = id_of(path);
-        let made = Self { socket, lines: Lines::datagram(), path: path.into(), id };
+        let made =
+            Self { socket, lines: Lines::datagram(), path: path.into(), id, next_check: Instant::ZERO };
         // Any local program may log, as with any syslog daemon.
         fs::set_permissions(path, Permissions::from_mode(0o666)).map_err(fail)?;
         poller.add(&made.socket, token, Interest::Read).map_err(|e| Error::Path(path.into(), e))?;
         net::receive_buffer(&made.socket, 1 << 18);
         Ok(made)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether its path still leads to it.
+    pub(super) fn stands(&self) -> bool {
+        self.id.is_some() && id_of(&self.path) == self.id
     }
 
     pub(super) fn ready(&mut self, cx: &mut Cx<'_>) {
@@ -47,7 +60,7 @@ impl Unix {
 
 impl Drop for Unix {
     fn drop(&mut self) {
-        if self.id.is_some() && id_of(&self.path) == self.id {
+        if self.stands() {
             let _ = fs::remove_file(&self.path);
         }
     }

@@ -1,17 +1,24 @@
 //! Datagrams with the kernel's count of those it dropped.
 
-use super::{Errno, check, retry};
+use super::{Errno, check, own, retry};
 use crate::addr::Addr;
 use core::ffi::c_int;
 use core::mem::MaybeUninit;
-use core::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd};
+use core::net::{SocketAddr, SocketAddrV6};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// `SO_RXQ_OVFL` (linux/include/uapi/asm-generic/socket.h), which the libc crate lacks.
 #[cfg(not(any(target_arch = "sparc", target_arch = "sparc64")))]
 const SO_RXQ_OVFL: c_int = 40;
 #[cfg(any(target_arch = "sparc", target_arch = "sparc64"))]
 const SO_RXQ_OVFL: c_int = 0x24;
+
+/// `SO_MEMINFO`, and its word `SK_MEMINFO_DROPS` (linux/include/uapi/linux/sock_diag.h).
+#[cfg(not(any(target_arch = "sparc", target_arch = "sparc64")))]
+const SO_MEMINFO: c_int = 55;
+#[cfg(any(target_arch = "sparc", target_arch = "sparc64"))]
+const SO_MEMINFO: c_int = 0x39;
+const MEMINFO_DROPS: usize = 8;
 
 /// One datagram.
 #[derive(Clone, Copy, Debug)]
@@ -69,9 +76,45 @@ pub fn receive(fd: &impl AsFd, buf: &mut [u8]) -> Result<Datagram, Errno> {
     Ok(Datagram { len, truncated: msg.msg_flags & libc::MSG_TRUNC != 0, from, dropped })
 }
 
+/// A bound socket for IPv6 alone, where `[::]` with IPv4 would be in the way of a socket for IPv4. `kind` is
+/// [`libc::SOCK_DGRAM`] or [`libc::SOCK_STREAM`], which then listens.
+pub fn v6_only(listen: &SocketAddrV6, kind: c_int) -> Result<OwnedFd, Errno> {
+    // SAFETY: takes no pointer, and the descriptor is new.
+    let socket = unsafe { own(libc::socket(libc::AF_INET6, kind | libc::SOCK_CLOEXEC, 0)) }?;
+    set_at(&socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
+    set(&socket, libc::SO_REUSEADDR, c_int::from(kind == libc::SOCK_STREAM))?;
+    // SAFETY: all zeros is a valid `sockaddr_in6`.
+    let mut address: libc::sockaddr_in6 = unsafe { core::mem::zeroed() };
+    address.sin6_family = libc::AF_INET6 as libc::sa_family_t;
+    address.sin6_port = listen.port().to_be();
+    address.sin6_addr.s6_addr = listen.ip().octets();
+    address.sin6_scope_id = listen.scope_id();
+    let size = size_of_val(&address) as libc::socklen_t;
+    // SAFETY: `address` is live and of the size given; listen takes no pointer.
+    unsafe {
+        check(libc::bind(socket.as_raw_fd(), (&raw const address).cast(), size))?;
+        if kind == libc::SOCK_STREAM {
+            check(libc::listen(socket.as_raw_fd(), 128))?;
+        }
+    }
+    Ok(socket)
+}
+
 /// Asks the kernel to count the datagrams it drops on this socket. False where it cannot.
 pub fn count_drops(fd: &impl AsFd) -> bool {
     set(fd, SO_RXQ_OVFL, 1).is_ok()
+}
+
+/// How many datagrams this socket has lost since it was made; `None` where the kernel does not say (before 4.12).
+pub fn drops(fd: &impl AsFd) -> Option<u32> {
+    let mut words = [0u32; MEMINFO_DROPS + 1];
+    let mut size = size_of_val(&words) as libc::socklen_t;
+    let at = (&raw mut words).cast();
+    // SAFETY: the kernel writes at most `size` bytes to `words`.
+    let got = unsafe {
+        libc::getsockopt(fd.as_fd().as_raw_fd(), libc::SOL_SOCKET, SO_MEMINFO, at, &raw mut size)
+    };
+    (got == 0 && size as usize == size_of_val(&words)).then(|| words.last().copied())?
 }
 
 /// Raises the receive buffer to `bytes`, past the system's limit where this process may.
@@ -91,8 +134,12 @@ pub fn addr_of(peer: &SocketAddr) -> Addr {
 }
 
 fn set(fd: &impl AsFd, option: c_int, value: c_int) -> Result<(), Errno> {
+    set_at(fd, libc::SOL_SOCKET, option, value)
+}
+
+fn set_at(fd: &impl AsFd, level: c_int, option: c_int, value: c_int) -> Result<(), Errno> {
     let size = size_of::<c_int>() as libc::socklen_t;
     let at = (&raw const value).cast();
     // SAFETY: `value` outlives the call and has `size` bytes.
-    check(unsafe { libc::setsockopt(fd.as_fd().as_raw_fd(), libc::SOL_SOCKET, option, at, size) }).map(drop)
+    check(unsafe { libc::setsockopt(fd.as_fd().as_raw_fd(), level, option, at, size) }).map(drop)
 }

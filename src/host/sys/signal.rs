@@ -17,18 +17,23 @@ pub enum Signal {
 
 const WATCHED: [i32; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGCHLD];
 
+const IGNORED: [i32; 3] = [libc::SIGPIPE, libc::SIGUSR1, libc::SIGUSR2];
+
 /// A signal descriptor.
 #[derive(Debug)]
 pub struct SignalFd(OwnedFd);
 
 impl SignalFd {
     /// Blocks the signals of [`Signal`] for the calling thread (start it before any other thread) and ignores
-    /// `SIGPIPE`. [`super::spawn`] gives children the default for each.
+    /// `SIGPIPE`, and `SIGUSR1` and `SIGUSR2`, which log rotation sends to daemons that would reopen their logs.
+    /// [`super::spawn`] gives children the default for each.
     pub fn new() -> Result<Self, Errno> {
         let set = set_of(&WATCHED);
         // SAFETY: `set` is initialised; SIG_IGN is a valid disposition; the descriptor is new.
         unsafe {
-            libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+            for ignored in IGNORED {
+                libc::signal(ignored, libc::SIG_IGN);
+            }
             match libc::pthread_sigmask(libc::SIG_BLOCK, &set, core::ptr::null_mut()) {
                 0 => own(libc::signalfd(-1, &set, libc::SFD_NONBLOCK | libc::SFD_CLOEXEC)).map(Self),
                 e => Err(Errno(e)),
@@ -81,8 +86,10 @@ pub(super) fn set_of(signals: &[i32]) -> libc::sigset_t {
 /// Every signal that [`SignalFd::new`] blocks or ignores.
 pub(super) fn touched() -> libc::sigset_t {
     let mut set = set_of(&WATCHED);
-    // SAFETY: `set` is initialised.
-    unsafe { libc::sigaddset(&mut set, libc::SIGPIPE) };
+    for ignored in IGNORED {
+        // SAFETY: `set` is initialised.
+        unsafe { libc::sigaddset(&mut set, ignored) };
+    }
     set
 }
 

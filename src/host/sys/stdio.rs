@@ -25,6 +25,18 @@ impl Stdio {
         unsafe { libc::isatty(self.0) == 1 }
     }
 
+    /// Device and inode of what it leads to.
+    pub fn identity(self) -> Result<(u64, u64), Errno> {
+        // SAFETY: all zeros is a valid `stat`, and fstat takes any number and fills in no more than one.
+        let stat = unsafe {
+            let mut stat: libc::stat = core::mem::zeroed();
+            check(libc::fstat(self.0, &raw mut stat))?;
+            stat
+        };
+        #[allow(clippy::unnecessary_cast, reason = "32 bits wide on some targets")]
+        Ok((stat.st_dev as u64, stat.st_ino as u64))
+    }
+
     /// A descriptor of one's own for the same stream.
     pub fn duplicate(self) -> Result<OwnedFd, Errno> {
         // SAFETY: fcntl takes any number and says EBADF of one that is not open.

@@ -2,8 +2,8 @@
 
 use super::{Back, COVER, Halt, Machine, Step, UNSET};
 use crate::filter::ops::{self, Mode, Run};
-use crate::matcher::probe::{begins, span};
-use memchr::{memchr, memchr_iter, memrchr};
+use crate::matcher::probe::span;
+use memchr::memchr_iter;
 
 /// What is known of one run instruction in memo mode: from any place in `start..=high` it reaches to `high`,
 /// and its ends in `low..=high` need no second try. Keeps nested runs from scanning the same text again.
@@ -32,19 +32,6 @@ impl<'m> Machine<'m, '_> {
         {
             words.copy_from_slice(&[cover.start as u32, cover.low as u32, cover.high as u32]);
         }
-    }
-
-    /// The literal that must follow the run, if its continuation starts with one: lets a run skip ends in vain.
-    #[inline]
-    fn follows(&self, next: u16) -> Option<&'m [u8]> {
-        let code = self.code;
-        let mut pc = next;
-        let mut head = ops::fetch(code, pc)?;
-        if head[0] == ops::SAVE {
-            pc = pc.wrapping_add(2);
-            head = ops::fetch(code, pc)?;
-        }
-        (head[0] == ops::LIT).then(|| ops::operand(code, pc, head[1]))
     }
 
     /// How far a run reaches from `at`. A scan that meets an earlier one of the same run ends with it.
@@ -125,28 +112,10 @@ impl<'m> Machine<'m, '_> {
         low: usize,
         high: usize,
     ) -> Step<(u16, usize)> {
-        let literal = self.follows(next).unwrap_or(&[]);
-        let probe = rare(literal);
+        let follow = self.follows(next);
         let mut end = high;
         loop {
-            if let Some((skip, byte)) = probe {
-                // Ends at which the literal has this byte, the last first.
-                let window = self.text.get(low + skip..(end + 1 + skip).min(self.text.len()));
-                let window = window.unwrap_or(&[]);
-                let found = memrchr(byte, window);
-                let skipped = found.map_or(window.len(), |f| window.len() - f);
-                self.spend(skipped / 16)?;
-                let Some(found) = found else { return Err(Halt::Back) };
-                end = low + found;
-                if !begins(self.rest(end), literal) {
-                    self.spend(1)?;
-                    if end == low {
-                        return Err(Halt::Back);
-                    }
-                    end -= 1;
-                    continue;
-                }
-            }
+            end = self.last_fit(&follow, low, end)?;
             if self.claim(run.choice, end) {
                 if end > low {
                     self.push(Back::Greedy(pc), low, end)?;
@@ -200,26 +169,10 @@ impl<'m> Machine<'m, '_> {
             }
             high = top.min(c.low - 1);
         }
-        let literal = self.follows(next).unwrap_or(&[]);
-        let probe = rare(literal);
+        let follow = self.follows(next);
         let mut end = low;
         loop {
-            if let Some((skip, byte)) = probe {
-                let window = self.text.get(end + skip..(high + 1 + skip).min(self.text.len()));
-                let window = window.unwrap_or(&[]);
-                let found = memchr(byte, window);
-                self.spend(found.unwrap_or(window.len()) / 16)?;
-                let Some(found) = found else { return Err(Halt::Back) };
-                end += found;
-                if !begins(self.rest(end), literal) {
-                    self.spend(1)?;
-                    if end == high {
-                        return Err(Halt::Back);
-                    }
-                    end += 1;
-                    continue;
-                }
-            }
+            end = self.first_fit(&follow, end, high)?;
             if self.claim(run.choice, end) {
                 if end < top {
                     self.push(Back::Lazy(pc), end + 1, top)?;
@@ -232,15 +185,5 @@ impl<'m> Machine<'m, '_> {
             }
             end += 1;
         }
-    }
-}
-
-/// The byte of a literal to look for, and its place: the first, or the second behind a blank, of which texts are full.
-#[inline]
-fn rare(literal: &[u8]) -> Option<(usize, u8)> {
-    match *literal {
-        [b' ', second, ..] => Some((1, second)),
-        [first, ..] => Some((0, first)),
-        [] => None,
     }
 }

@@ -45,7 +45,7 @@ pub struct Memory {
     line: [u8; LINE],
     frames: [Frame; 96],
     memo: [u32; 1120],
-    apps: [AppSlot<'static>; 16],
+    apps: [AppSlot<'static>; 8],
     sessions: [session::Entry; SESSIONS],
     session_links: [Link; SESSIONS],
     session_buckets: [u16; 32],

@@ -26,6 +26,7 @@ mod watch;
 mod tests;
 
 pub use saved::Saved;
+pub use tail::Id;
 
 use super::lines::longest;
 use super::{Cx, Error};
@@ -38,7 +39,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::vec;
 use std::vec::Vec;
-use tail::{Id, Tail};
+use tail::Tail;
 use watch::Watcher;
 
 /// How long a rotated file is kept open after its last line.
@@ -72,6 +73,8 @@ enum Begin {
     End,
     /// First look failed, but the file had this size: what comes after is ours.
     At(Id, u64),
+    /// It appeared among others: all of it is new, but when it was written only its stamps say.
+    Moved,
     /// The name was free, or belonged to another file: all of it is new.
     Start,
 }
@@ -94,6 +97,16 @@ impl FileSource {
             error: None,
             saved,
         }
+    }
+
+    /// Has a file that appeared after the first look read from its start.
+    pub(super) fn begin_at_start(&mut self) {
+        self.begin = Begin::Moved;
+    }
+
+    /// Whether this file is open.
+    pub(super) fn holds(&self, id: Id) -> bool {
+        self.current.iter().chain(&self.old).any(|t| t.id == id)
     }
 
     /// The name by which a file is followed and saved.
@@ -196,6 +209,7 @@ impl FileSource {
             Begin::End => self.resume(&file, id, size, cx),
             Begin::At(seen, at) if seen == id => (line_start(&file, at.min(size)), size),
             // Moved here with its content: an editor, or a log from elsewhere. Its stamps tell how old it is.
+            Begin::Moved => (0, size),
             _ if replaced => (0, size),
             _ => (0, 0),
         };

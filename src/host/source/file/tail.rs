@@ -21,7 +21,7 @@ pub struct Id {
 }
 
 impl Id {
-    pub(super) fn of(meta: &Metadata) -> Self {
+    pub(crate) fn of(meta: &Metadata) -> Self {
         Self { dev: meta.dev(), ino: meta.ino() }
     }
 }

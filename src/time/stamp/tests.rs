@@ -1,8 +1,9 @@
 //! Every form of the table, what only looks like one, and where a date is found in a line.
-use super::super::civil::{Calendar, rfc3339};
 use super::*;
+use crate::time::civil::{Calendar, rfc3339};
 use proptest::prelude::*;
 use std::string::{String, ToString};
+use std::vec::Vec;
 
 const NOW: i64 = 1_782_950_400_000; // 2026-07-02T00:00:00Z
 
@@ -180,6 +181,26 @@ fn iso_by_shape_agrees_with_iso_by_reading() {
 }
 
 proptest! {
+    /// The length by shape is that of the date as it is read, whatever fraction, zone and text follow; and the zone says
+    /// what its digits say.
+    #[test]
+    fn iso_dates_have_the_length_of_their_shape(
+        hour in 0u8..24, separator in "[T ]", fraction in "([.,][0-9]{0,14})?",
+        zone in "( ?(Z|z|UTC|GMT|[+-][0-2][0-9](:?[0-9]{0,3})?))?", rest in "([ :\\]|x+-][ -~]{0,6})?",
+    ) {
+        let text = std::format!("2026-07-01{separator}{hour:02}:37:58{fraction}{zone}{rest}");
+        prop_assert_eq!(iso_len(text.as_bytes()), read(text.as_bytes()).map(|(_, len)| len), "{}", text);
+        let digits: Vec<i32> = zone.bytes().filter(u8::is_ascii_digit).map(|b| i32::from(b - b'0')).collect();
+        if let ([a, b, c, d], true) = (&digits[..], rest.starts_with(' '))
+            && let Some((Stamp::Civil(_, Some(east)), _)) = read(text.as_bytes())
+        {
+            let (hours, minutes) = (a * 10 + b, c * 10 + d);
+            let sign = if zone.contains('-') { -1 } else { 1 };
+            let minutes = if minutes < 60 { minutes } else { 0 };
+            prop_assert_eq!(east, sign * (hours * 3600 + minutes * 60), "{}", text);
+        }
+    }
+
     #[test]
     fn any_bytes_are_read_without_harm(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
         if let Some((_, len)) = read(&bytes) {

@@ -1,0 +1,60 @@
+//! The one-pass reading of plain headers against the one that knows every spelling, and against naive counting.
+use super::super::{plain, tag};
+use proptest::prelude::*;
+
+fn parts<'a>(head: &tag::Head<'a>) -> [&'a [u8]; 4] {
+    [head.host, head.app, head.pid, head.text]
+}
+
+proptest! {
+    /// What is plain reads the same either way.
+    #[test]
+    fn plain_heads_are_what_the_full_reading_finds(
+        text in "([a-zA-Z0-9.:@_\\[(-]{0,12} )?[a-zA-Z/(é+-]{0,20}(\\[[0-9]{0,10}\\])?:? ? ?[ -~é\\t]{0,12}",
+    ) {
+        if let Some(plain) = plain::head(text.as_bytes()) {
+            let full = tag::any_tagged(text.as_bytes());
+            prop_assert_eq!(full.as_ref().map(parts), Some(parts(&plain)), "{:?}", text);
+        }
+    }
+
+    /// The usual shape is plain, whatever the length of its words: nothing falls through to the slow reading unnoticed.
+    #[test]
+    fn the_usual_shape_is_plain(
+        host in "([a-z0-9][a-zA-Z0-9.-]{0,40})?",
+        app in "[a-zA-Z][a-zA-Z/_.+-]{0,40}",
+        pid in "[0-9]{0,20}",
+        text in "[!-~][ -~]{0,20}",
+    ) {
+        let mut line = host.clone();
+        if !host.is_empty() {
+            line.push(' ');
+        }
+        line += &app;
+        if !pid.is_empty() {
+            line += &std::format!("[{pid}]");
+        }
+        line += ": ";
+        line += &text;
+        let head = plain::head(line.as_bytes());
+        // Without a host, the tag is where a host could be: it must be of a host's bytes.
+        if !host.is_empty() || !app.contains('+') {
+            let want = [host.as_bytes(), app.as_bytes(), pid.as_bytes(), text.as_bytes()];
+            prop_assert_eq!(head.as_ref().map(parts), Some(want), "{:?}", line);
+        }
+    }
+
+    /// A word at a time counts as byte for byte.
+    #[test]
+    fn letters_and_digits_are_counted(
+        text in proptest::collection::vec(
+            prop_oneof![any::<u8>(), 0x2f..0x3bu8, 0x40..0x5cu8, 0x60..0x7cu8, b'a'..=b'z', b'0'..=b'9'], 0..24,
+        ),
+    ) {
+        let letters = text.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+        let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
+        let seen = plain::letters(&text);
+        prop_assert!(seen == letters.min(size_of::<usize>()) || (seen == 0 && text.len() < size_of::<usize>()));
+        prop_assert_eq!(plain::digits(&text), digits);
+    }
+}
