@@ -377,7 +377,7 @@ fn test_takes_rules_and_files_of_ones_own_and_places_their_errors() {
     edgeban(&["test", "--rule", "a <ip>\nb <ip>", "-"]).exits(2).says("one line");
     edgeban(&["test", "--filter", "sshd", "--set", "mode=agressive", "-"])
         .exits(2)
-        .says("only normal extra aggressive ddos");
+        .says("only normal ddos aggressive extra");
     edgeban(&["test", "--filter-file", &folder.path("none"), "-"]).exits(1).says("none: No such file");
     let line = b"Nov 20 10:00:00 gw sshd[7]: Did not receive identification string from 192.0.2.1 port 5\n";
     for (mode, verdict) in [("normal", "none"), ("ddos", "fail"), ("extra", "none"), ("aggressive", "fail")]
