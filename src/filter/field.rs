@@ -153,10 +153,11 @@ fn repeat(text: &[u8]) -> Parse<'_, Repeat> {
         terminated(tag(name), nom::combinator::peek(satisfy(|c| matches!(c, '>' | '~' | '!' | '{'))))
     };
     let bracket = |text| {
-        let (rest, set) = set(text)?;
+        let any = value((Set::ALL, (0, UNBOUNDED)), alt((word("text"), word("user"))));
+        let (rest, (set, once)) = alt((any, map(set, |set| (set, (1, 1))))).parse(text)?;
         let (rest, (min, max)) =
             alt((value((0, UNBOUNDED), char('*')), value((1, UNBOUNDED), char('+')), bounds, |t| {
-                Ok((t, (1, 1)))
+                Ok((t, once))
             }))
             .parse(rest)?;
         Ok((rest, (set, min, max)))
@@ -166,10 +167,6 @@ fn repeat(text: &[u8]) -> Parse<'_, Repeat> {
         map(word("hex"), |_| named(Set::of(|b| b.is_ascii_hexdigit()), 1)),
         map(word("word"), move |_| named(Set::of(|b| !blank(b)), 1)),
         map(word("sp"), move |_| named(Set::of(blank), 1)),
-        map((alt((word("text"), word("user"))), opt(bounds)), |(_, bounds)| {
-            let (min, max) = bounds.unwrap_or((0, UNBOUNDED));
-            (Set::ALL, min, max)
-        }),
         bracket,
     ))
     .parse(text)?;

@@ -34,33 +34,28 @@ pub(super) struct Flow {
     pub unbounded: bool,
     /// All of it does, so open text that does may follow.
     guarded: bool,
-    word: Word,
+    word: u8,
     pub prev: Prev,
     /// Some path reaches here without consuming a byte since the group began.
     pub consumed: bool,
 }
 
-/// What stands before the present place.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Prev {
-    #[default]
-    Anything,
-    /// A literal: its offset and length.
-    Literal(u16, u8),
-    /// An open run that ended before a part of the mark.
-    Bounded,
-}
+/// What stands before the present place: the offset and length of a literal, or one of these.
+pub(super) type Prev = (u16, u8);
+/// Nothing that is known.
+pub(super) const ANYTHING: Prev = (0, 0);
+/// An open run that ended before a part of the mark.
+pub(super) const BOUNDED: Prev = (u16::MAX, 0);
 
-/// Behind an exposed address: what stands directly before the present place.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum Word {
-    #[default]
-    No,
-    /// A free word, and blanks behind it.
-    Fixed { blank: bool },
-    /// The same, and the word may be left out.
-    Optional { blank: bool },
-}
+// Behind an exposed address, what stands directly before the present place; the larger, the more can go wrong.
+/// No free word.
+const NO_WORD: u8 = 0;
+/// A free word.
+const WORD: u8 = 1;
+/// A free word that may be left out.
+const OPTIONAL: u8 = 3;
+/// Added to these: and blanks behind it.
+const BLANK: u8 = 1;
 
 impl Flow {
     /// Open text; `bounded` where it ends before the mark of an address behind which it stands.
@@ -70,7 +65,7 @@ impl Flow {
         }
         self.open = true;
         self.lazy |= lazy;
-        self.word = Word::No;
+        self.word = NO_WORD;
         Ok(())
     }
 
@@ -89,37 +84,30 @@ impl Flow {
         self.exposed = self.open;
         self.guarded = guarded;
         // Behind a mere blank every word can be the address.
-        self.word = if mark { Word::No } else { Word::Fixed { blank: false } };
+        self.word = if mark { NO_WORD } else { WORD };
         Ok(())
     }
 
     /// Blanks.
     pub(super) fn blank(&mut self) {
-        self.word = match self.word {
-            Word::No => Word::No,
-            Word::Fixed { .. } => Word::Fixed { blank: true },
-            Word::Optional { .. } => Word::Optional { blank: true },
-        };
+        if matches!(self.word, WORD | OPTIONAL) {
+            self.word += BLANK;
+        }
     }
 
     /// What is neither a blank nor free to be the mark's word.
     pub(super) fn fixed(&mut self) {
-        self.word = Word::No;
+        self.word = NO_WORD;
     }
 
     /// A word that can be any, also the mark's.
     pub(super) fn free_word(&mut self, optional: bool) -> Result<(), Problem> {
         if self.exposed {
-            let after = match self.word {
-                Word::Fixed { blank: true } => optional,
-                Word::Optional { blank } => blank,
-                _ => false,
-            };
-            if after {
+            let least = if optional { WORD } else { OPTIONAL } + BLANK;
+            if self.word >= least && self.word != OPTIONAL {
                 return Err(Problem::ForgeableAddress);
             }
-            self.word =
-                if optional { Word::Optional { blank: false } } else { Word::Fixed { blank: false } };
+            self.word = if optional { OPTIONAL } else { WORD };
         }
         Ok(())
     }
@@ -140,9 +128,9 @@ impl Flow {
             guarded: self.guarded & other.guarded,
             word: self.word.max(other.word),
             prev: match (self.prev, other.prev) {
-                (Prev::Bounded, prev) | (prev, Prev::Bounded) => prev,
+                (BOUNDED, prev) | (prev, BOUNDED) => prev,
                 (a, b) if a == b => a,
-                _ => Prev::Anything,
+                _ => ANYTHING,
             },
             consumed: self.consumed & other.consumed,
         }

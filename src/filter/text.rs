@@ -3,7 +3,7 @@
 use super::emit::Emitter;
 use super::error::Problem;
 use super::field::{self, Field, Repeat, What, character};
-use super::lint::{Flow, Prev};
+use super::lint::{ANYTHING, BOUNDED, Flow};
 use super::ops::{self, Slot};
 
 /// How deep groups may nest.
@@ -103,7 +103,7 @@ impl<'e, 's> Writer<'e, 's> {
         self.literal = Some(at);
         self.flow.consumed = true;
         let len = self.emit.code.get(usize::from(at) + 1).copied().unwrap_or(0);
-        self.flow.prev = Prev::Literal(at + 2, len);
+        self.flow.prev = (at + 2, len);
         if self.depth == 0 && len > self.need.1 {
             self.need = (at + 2, len);
         }
@@ -187,10 +187,10 @@ impl<'e, 's> Writer<'e, 's> {
     /// Whether a run that ends before `until` here ends before the mark, wherever that begins.
     fn bounded(&self, until: &[u8]) -> bool {
         let clear = match self.flow.prev {
-            Prev::Bounded => true,
-            Prev::Anything => false,
-            Prev::Literal(at, len) => {
-                let before = self.noted((at, len));
+            BOUNDED => true,
+            ANYTHING => false,
+            literal => {
+                let before = self.noted(literal);
                 (1..until.len())
                     .filter_map(|k| until.get(..k))
                     .all(|begun| !before.ends_with(begun) && !begun.ends_with(before))
@@ -223,7 +223,7 @@ impl<'e, 's> Writer<'e, 's> {
 
     fn field(&mut self, field: &Field) -> Result<(), Problem> {
         let literal = self.literal.take();
-        let mut prev = Prev::Anything;
+        let mut prev = ANYTHING;
         if let Some(slot) = field.capture {
             self.emit.save(slot, false)?;
         }
@@ -250,7 +250,7 @@ impl<'e, 's> Writer<'e, 's> {
                     let len = repeat.until.len() as u8;
                     let bound = (self.emit.here() - u16::from(len), len);
                     self.flow.unbounded |= self.bounds.push(bound).is_err();
-                    prev = Prev::Bounded;
+                    prev = BOUNDED;
                 }
             }
             What::Quoted => {
