@@ -292,7 +292,8 @@ fn one<'t>(
         if start & rule.mask != rule.key || rule.modes & active.mode == 0 {
             continue;
         }
-        if rule.mask == 0 && !needed(filter, rule, text) {
+        // A first byte or two says little, a set of letters next to nothing.
+        if rule.mask.count_ones() <= 16 && !needed(filter, rule, text) {
             continue;
         }
         let Some(start) = Start::of(filter.code, rule.entry, text, scratch) else { continue };
@@ -371,9 +372,16 @@ fn nginx(text: &[u8]) -> Option<&[u8]> {
 fn needed(filter: &Filter<'_>, rule: &Rule, text: &[u8]) -> bool {
     let (at, len) = (usize::from(rule.need.0), usize::from(rule.need.1));
     let Some(literal) = filter.code.get(at..at + len) else { return false };
-    // The last byte of such literals is rarer than the first, which mostly is a blank.
-    let Some((&last, _)) = literal.split_last() else { return true };
-    memchr_iter(last, text).any(|end| text.get(..end + 1).is_some_and(|head| head.ends_with(literal)))
+    // Texts are full of blanks, with which such literals mostly start and often end.
+    let (head, blanks) = match literal {
+        [head @ .., b' '] => (head, &b" "[..]),
+        head => (head, &b""[..]),
+    };
+    let Some(&last) = head.last() else { return true };
+    memchr_iter(last, text).any(|end| {
+        text.split_at_checked(end + 1)
+            .is_some_and(|(to, after)| to.ends_with(head) && after.starts_with(blanks))
+    })
 }
 
 fn source(text: &[u8]) -> Source<'_> {

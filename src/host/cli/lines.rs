@@ -97,12 +97,12 @@ impl<R: Read> Lines<R> {
                 let len = self.end;
                 let over = len > 0 || self.skipping;
                 if over {
-                    self.take(len, 0);
+                    self.take_after_reading(len, 0);
                 }
                 return Ok(over);
             }
             if let Some(len) = memchr(b'\n', &self.buf[..self.end]) {
-                self.take(len, 1);
+                self.take_after_reading(len, 1);
                 return Ok(true);
             }
         }
@@ -118,19 +118,24 @@ impl<R: Read> Lines<R> {
     /// Takes the next `len` bytes as the line, and `end` bytes behind it that end it.
     #[inline(always)]
     fn take(&mut self, len: usize, end: usize) {
-        let (mut from, mut to) = (self.start, self.start + len);
+        let (from, mut to) = (self.start, self.start + len);
         self.start = to + end;
         self.number += 1;
-        let line = &self.buf[from..to];
-        if line.last() == Some(&b'\r') {
+        if self.buf[from..to].last() == Some(&b'\r') {
             to -= 1;
         }
-        if self.number == 1 && line.starts_with(b"\xef\xbb\xbf") {
-            from += 3;
-        }
         self.at = (from, to);
-        self.overlong = self.skipping || to - from > self.limit;
-        self.skipping = false;
+        self.overlong = to - from > self.limit;
+    }
+
+    /// [`Lines::take`] for a line that may be the first one, or the end of one that is too long.
+    fn take_after_reading(&mut self, len: usize, end: usize) {
+        self.take(len, end);
+        self.overlong |= core::mem::take(&mut self.skipping);
+        let (from, to) = self.at;
+        if self.number == 1 && self.buf[from..to].starts_with(b"\xef\xbb\xbf") {
+            self.at.0 += 3;
+        }
     }
 }
 
