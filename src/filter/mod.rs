@@ -158,7 +158,8 @@ pub struct Rule {
     pub line: u16,
     /// Where its program starts in [`Filter::code`].
     pub entry: u16,
-    /// Its longest literal that every match contains: offset in [`Filter::code`] and length, 0 for none.
+    /// Its longest literal that every match contains, the one at its start left out: offset in [`Filter::code`] and
+    /// length, 0 for none.
     pub need: (u16, u8),
     /// The first four bytes of a matching text, as a little-endian number, under `mask`.
     pub key: u32,

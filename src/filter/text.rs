@@ -19,8 +19,11 @@ pub(super) struct Writer<'e, 's> {
     emit: &'e mut Emitter<'s>,
     /// Where the literal being extended starts.
     literal: Option<u16>,
-    /// The longest literal outside every optional piece: offset of its bytes, length.
+    /// The longest literal outside every optional piece and behind the first instruction, which is tried at once anyway:
+    /// offset of its bytes, length.
     pub need: (u16, u8),
+    /// Where the program's first instruction stands.
+    first: usize,
     flow: Flow,
     depth: u8,
     in_loop: bool,
@@ -36,7 +39,9 @@ pub(super) struct Writer<'e, 's> {
 impl<'e, 's> Writer<'e, 's> {
     pub(super) fn new(emit: &'e mut Emitter<'s>) -> Self {
         emit.choices = 0;
+        let first = emit.len;
         Self {
+            first,
             emit,
             literal: None,
             need: (0, 0),
@@ -104,7 +109,7 @@ impl<'e, 's> Writer<'e, 's> {
         self.flow.consumed = true;
         let len = self.emit.code.get(usize::from(at) + 1).copied().unwrap_or(0);
         self.flow.prev = (at + 2, len);
-        if self.depth == 0 && len > self.need.1 {
+        if self.depth == 0 && len > self.need.1 && usize::from(at) != self.first {
             self.need = (at + 2, len);
         }
         Ok(())

@@ -292,8 +292,10 @@ fn one<'t>(
         if start & rule.mask != rule.key || rule.modes & active.mode == 0 {
             continue;
         }
-        // A first byte or two says little, a set of letters next to nothing.
-        if rule.mask.count_ones() <= 16 && !needed(filter, rule, text) {
+        // A first byte or two says little, a set of letters next to nothing; and a long literal is soon told to be
+        // missing.
+        let (sure, long) = (rule.mask.count_ones() > 16, rule.need.1 >= LONG);
+        if (!sure || long) && !needed(filter, rule, text) {
             continue;
         }
         let Some(start) = Start::of(filter.code, rule.entry, text, scratch) else { continue };
@@ -367,6 +369,10 @@ fn nginx(text: &[u8]) -> Option<&[u8]> {
     let connection = after.iter().take_while(|b| b.is_ascii_digit()).count();
     after.get(connection..)?.strip_prefix(b" ")
 }
+
+/// From this length on a literal is looked for before its rule is tried, however the text starts (measured: 6 and 12 bytes
+/// were worse).
+const LONG: u8 = 8;
 
 /// Whether `text` has the literal that every match of `rule` contains.
 fn needed(filter: &Filter<'_>, rule: &Rule, text: &[u8]) -> bool {
