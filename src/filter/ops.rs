@@ -113,14 +113,9 @@ pub fn decode(code: &[u8], pc: u16) -> Option<(Op<'_>, u16)> {
     Some(match *code.get(usize::from(pc)..)? {
         [LIT, len, ref rest @ ..] => (Op::Lit(rest.get(..usize::from(len))?), next(2, len)),
         [SET, index, ..] => (Op::Set(index), next(2, 0)),
-        [op @ (RUN | RUN_GREEDY | RUN_LAZY), set, min, max, choice, len, ref rest @ ..] => {
-            let mode = match op {
-                RUN => Mode::Possessive,
-                RUN_GREEDY => Mode::Greedy,
-                _ => Mode::Lazy,
-            };
-            let until = rest.get(..usize::from(len))?;
-            (Op::Run(Run { mode, set, min, max, choice, until }), next(6, len))
+        [RUN | RUN_GREEDY | RUN_LAZY, ..] => {
+            let (run, next) = run(code, pc)?;
+            (Op::Run(run), next)
         }
         [IP, choice, ..] => (Op::Ip(choice), next(2, 0)),
         [HOST, choice, ..] => (Op::Host(choice), next(2, 0)),
@@ -143,6 +138,21 @@ pub fn fetch(code: &[u8], pc: u16) -> Option<&[u8; 6]> {
     // A `u16`, so that the end needs no check against overflow.
     let pc = usize::from(pc);
     code.get(pc..pc + 6)?.first_chunk()
+}
+
+/// The run at `pc` and the offset of the next instruction; `None` where another instruction stands.
+#[inline]
+pub fn run(code: &[u8], pc: u16) -> Option<(Run<'_>, u16)> {
+    let &[op, set, min, max, choice, len] = fetch(code, pc)?;
+    let mode = match op {
+        RUN => Mode::Possessive,
+        RUN_GREEDY => Mode::Greedy,
+        RUN_LAZY => Mode::Lazy,
+        _ => return None,
+    };
+    let from = usize::from(pc) + 6;
+    let until = code.get(from..from + usize::from(len))?;
+    Some((Run { mode, set, min, max, choice, until }, pc.wrapping_add(6 + u16::from(len))))
 }
 
 /// The `len` bytes behind an opcode and its length byte at `pc`; empty where there are not so many.

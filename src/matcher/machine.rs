@@ -15,7 +15,7 @@ mod runs;
 use super::probe::{address, begins, quoted, shorter, span};
 use crate::addr::Addr;
 use crate::filter::Set;
-use crate::filter::ops::{self, Op, SLOTS, Slot};
+use crate::filter::ops::{self, SLOTS, Slot};
 
 /// No position.
 const UNSET: u32 = u32::MAX;
@@ -392,9 +392,7 @@ impl<'m, 't> Machine<'m, 't> {
                 *at += len;
             }
             ops::RUN | ops::RUN_GREEDY | ops::RUN_LAZY => {
-                let Some((Op::Run(run), next)) = ops::decode(code, *pc) else {
-                    return Err(Halt::Back);
-                };
+                let Some((run, next)) = ops::run(code, *pc) else { return Err(Halt::Back) };
                 (*pc, *at) = self.repeat(&run, *pc, next, *at)?;
             }
             ops::SAVE => {
@@ -479,8 +477,8 @@ impl<'m, 't> Machine<'m, 't> {
                     }
                     continue;
                 }
-                Back::Greedy(pc) | Back::Lazy(pc) => match ops::decode(self.code, pc) {
-                    Some((Op::Run(run), next)) => match what {
+                Back::Greedy(pc) | Back::Lazy(pc) => match ops::run(self.code, pc) {
+                    Some((run, next)) => match what {
                         Back::Greedy(_) => self.greedy(&run, pc, next, a, b.saturating_sub(1)),
                         _ => self.lazy(&run, pc, next, a, b),
                     },
