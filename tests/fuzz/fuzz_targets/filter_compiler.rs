@@ -70,40 +70,73 @@ fn sound(filter: &Filter<'_>, entry: u16, program: &BTreeMap<u16, (Op<'_>, u16)>
 }
 
 /// What is known on one path: the lint's words, without the lint.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Path {
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Path<'c> {
     open: bool,
     lazy: bool,
     address: bool,
     exposed: bool,
     ended: bool,
+    /// A user's name begins here.
+    user: bool,
+    /// Some free text has no literal that it ends before.
+    loose: bool,
+    /// The literals that free text ends before.
+    bounds: BTreeSet<&'c [u8]>,
+    /// The literal directly before this place.
+    last: &'c [u8],
+    /// The literal before the address.
+    mark: &'c [u8],
+}
+
+impl<'c> Path<'c> {
+    /// Free text up to `until`.
+    fn free(&mut self, until: &'c [u8]) {
+        let inside = !until.is_empty() && self.mark.windows(until.len()).any(|part| part == until);
+        assert!(!self.exposed || !self.loose && inside, "free text on both sides of the address");
+        self.open = true;
+        self.loose |= until.is_empty();
+        self.bounds.extend((!until.is_empty()).then_some(until));
+    }
 }
 
 /// No path through a rule lets free text move the address.
-fn not_forgeable(filter: &Filter<'_>, program: &BTreeMap<u16, (Op<'_>, u16)>) {
+fn not_forgeable<'c>(filter: &Filter<'c>, program: &BTreeMap<u16, (Op<'c>, u16)>) {
     let mut seen = BTreeSet::new();
     let mut todo = vec![(*program.first_key_value().expect("an instruction").0, Path::default())];
     while let Some((pc, mut path)) = todo.pop() {
-        if !seen.insert((pc, path)) {
+        if !seen.insert((pc, path.clone())) {
             continue;
         }
         let (op, next) = program[&pc];
-        let mut open = false;
+        let user = core::mem::take(&mut path.user);
+        let last = core::mem::take(&mut path.last);
+        if user && !matches!(op, Op::Run(_)) {
+            path.free(&[]);
+        }
         match op {
             Op::Run(run) => {
                 let set = ops::set(filter.sets, run.set);
                 let letters = (b'a'..=b'z').any(|b| set.has(b) || set.has(b.to_ascii_uppercase()));
-                open = set.has(b' ') && letters && run.max > 1;
+                let open = set.has(b' ') && letters && run.max > 1;
                 path.lazy |= open && run.mode == Mode::Lazy;
+                if open || user {
+                    path.free(run.until);
+                }
             }
-            Op::Quoted => open = true,
-            Op::Save(slot) => open = slot == Slot::User as u8,
+            Op::Quoted => path.free(&[]),
+            Op::Save(slot) => {
+                path.user = slot == Slot::User as u8;
+                path.last = last;
+            }
             Op::Ip(_) | Op::Host(_) => {
                 assert!(!path.address, "two addresses on one path");
                 assert!(!path.lazy, "lazy free text before the address");
-                (path.address, path.exposed) = (true, path.open);
+                (path.address, path.exposed, path.mark) = (true, path.open, last);
+                let inside = |until: &&[u8]| last.windows(until.len()).any(|part| part == *until);
+                path.loose |= !path.bounds.iter().all(inside);
             }
-            Op::Split(_, target) => todo.push((target, path)),
+            Op::Split(_, target) => todo.push((target, path.clone())),
             Op::Jmp(target) => {
                 todo.push((target, path));
                 continue;
@@ -113,10 +146,9 @@ fn not_forgeable(filter: &Filter<'_>, program: &BTreeMap<u16, (Op<'_>, u16)>) {
                 assert!(path.ended || !path.exposed, "anything may follow an exposed address");
                 continue;
             }
-            Op::Lit(_) | Op::Set(_) | Op::Look(..) => {}
+            Op::Lit(bytes) => path.last = bytes,
+            Op::Set(_) | Op::Look(..) => {}
         }
-        assert!(!(open && path.exposed), "free text on both sides of the address");
-        path.open |= open;
         todo.push((next, path));
     }
 }

@@ -97,9 +97,11 @@ fn inside(part: &[u8], line: &[u8]) -> bool {
 }
 
 fn whole(message: &Message<'_>, line: &[u8]) {
-    for part in [message.host, message.app, message.pid, message.text, message.line] {
+    for part in [message.host, message.pid, message.text, message.line] {
         assert!(inside(part, line));
     }
+    // The kernel's own records name no program.
+    assert!(inside(message.app, line) || message.app == b"kernel");
     assert!((1..=65_535).contains(&message.times));
     assert!(message.pri.is_none_or(|pri| pri <= 191), "{:?}", message.pri);
     assert!(message.form != Form::Raw || message.app.is_empty());
@@ -115,6 +117,9 @@ fn check(line: &[u8]) {
         Parsed::Message(message) => {
             whole(&message, line);
             assert!(core::ptr::eq(message.line, line));
+            let untagged = message.untagged();
+            assert!(untagged.form == Form::Raw);
+            whole(&untagged, line);
         }
     }
 }
