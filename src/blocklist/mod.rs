@@ -451,8 +451,8 @@ impl<'a> Blocklist<'a> {
         mut folded: T,
         mut f: impl FnMut(T, usize, &Slot) -> ControlFlow<T, T>,
     ) -> T {
-        for bits in self.sieve.lengths(addr, classes) {
-            if let Some(at) = self.table.find(Prefix::new(addr, bits).addr(), bits, steps)
+        for (part, bits) in self.sieve.lengths(addr, classes) {
+            if let Some(at) = self.table.find(part, bits, steps)
                 && let Some(slot) = self.table.slot(at)
             {
                 match f(folded, at, slot) {

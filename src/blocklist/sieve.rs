@@ -31,9 +31,9 @@ const fn cut(bits: u8) -> Cut {
     Cut { upper: (mask >> 64) as u64, lower: mask as u64, length }
 }
 
-const HOST: Cut = cut(128);
+static HOST: Cut = cut(128);
 
-const CUTS: [Cut; FLOORS.len()] = {
+static CUTS: [Cut; FLOORS.len()] = {
     let mut cuts = [HOST; FLOORS.len()];
     let mut i = 0;
     while i < FLOORS.len() {
@@ -56,7 +56,7 @@ struct Family {
 pub(super) struct Sieve<'a> {
     words: &'a mut [u32],
     key: [u64; 2],
-    /// For IPv6 and for IPv4. An index takes no branch, and which it is to be changes with every packet.
+    /// For IPv6 and for IPv4.
     families: [Family; 2],
     stale: usize,
 }
@@ -105,7 +105,7 @@ impl<'a> Sieve<'a> {
     }
 
     /// The lengths under 128 in these classes at which a prefix around `addr` may be there, the greatest
-    /// first.
+    /// first, each with its part of `addr`.
     #[inline]
     pub(super) fn lengths(&self, addr: Addr, classes: u16) -> Lengths<'_> {
         let family = self.family(addr);
@@ -117,6 +117,7 @@ impl<'a> Sieve<'a> {
             classes,
             left: 0,
             floor: 0,
+            cut: &HOST,
         }
     }
 
@@ -203,26 +204,32 @@ pub(super) struct Lengths<'s> {
     classes: u16,
     left: u32,
     floor: u8,
+    cut: &'s Cut,
 }
 
 impl Iterator for Lengths<'_> {
-    type Item = u8;
+    /// The address without the bits behind the length, and the length.
+    type Item = (Addr, u8);
 
     #[inline]
-    fn next(&mut self) -> Option<u8> {
+    fn next(&mut self) -> Option<(Addr, u8)> {
         loop {
             while let Some(over) = self.left.checked_ilog2() {
                 self.left &= !(1 << over);
                 let bits = self.floor + over as u8;
                 // The floor itself is what the class was asked with.
-                if over == 0 || maybe(self.words, self.key, self.halves, &cut(bits)) {
-                    return Some(bits);
+                let cut = if over == 0 { *self.cut } else { cut(bits) };
+                if over == 0 || maybe(self.words, self.key, self.halves, &cut) {
+                    let (upper, lower) = self.halves;
+                    let cut = u128::from(upper & cut.upper) << 64 | u128::from(lower & cut.lower);
+                    return Some((Addr::from_u128(cut), bits));
                 }
             }
             let class = self.classes.checked_ilog2()?;
             self.classes &= !(1 << class);
             self.left = *self.family.lengths.get(class as usize)?;
             self.floor = *FLOORS.get(class as usize)?;
+            self.cut = CUTS.get(class as usize)?;
         }
     }
 }
