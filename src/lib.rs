@@ -24,7 +24,7 @@
 //! | 6 | [`action`] | change → what a backend is told |
 //! | 6 | [`config`] | UCI text → settings |
 //! | 6 | [`control`] | JSON commands and replies |
-//! | 7 | [`engine`] | the only file that names every stage |
+//! | 7 | [`engine`] | the only module that names every stage |
 //! | 8 | `host` | std only: sources, netlink sockets, clock, signals, daemon |
 //!
 //! # Embedding the core

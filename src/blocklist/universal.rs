@@ -1,10 +1,10 @@
-//! The hash of a target: strongly universal under a secret key, and a third of SipHash's time.
+//! The hash of a target: strongly universal under a secret key.
 //!
 //! Multilinear-HM (Lemire and Kaser, "Strongly universal string hashing is fast", 2014) of the address' four
 //! 32-bit words and the prefix length: whoever does not know the key finds for any two targets that their hashes are
 //! independent and uniform, so that chosen addresses collide as often as random ones. It is no PRF: it asks
 //! that nobody sees the hashes. Nobody does, for an answer tells whether an address is banned, never where it lies.
-//! Multiplications of 32 × 64 bits suit a 32-bit router better than the rotations of SipHash, too.
+//! SipHash, which asks for less, took 10 of the 32 ns of finding a host (`cargo bench --bench blocklist`).
 
 use crate::addr::Addr;
 

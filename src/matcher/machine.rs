@@ -103,7 +103,7 @@ pub fn run(code: &[u8], sets: &[Set], entry: u16, text: &[u8], scratch: &mut Scr
 }
 
 /// [`run`]; `eager` turns the memo on at once, which tests compare.
-#[cfg_attr(not(fuzzing), allow(unreachable_pub))]
+#[cfg_attr(not(fuzzing), allow(unreachable_pub, reason = "the module offers it to the fuzz targets alone"))]
 pub fn run_with(
     code: &[u8],
     sets: &[Set],
