@@ -8,6 +8,8 @@
 mod court;
 mod orders;
 
+pub use orders::Order;
+
 use crate::addr::Addr;
 use crate::blocklist::{Blocklist, Change, Reason, Scope};
 use crate::jail::{Allow, JailId, Policy, Sentence, Tracker, Why};

@@ -4,7 +4,7 @@
 use edgeban::addr::{Addr, Prefix};
 use edgeban::blocklist::{Ban, Change, LISTED_ONLY, Reason};
 use edgeban::config::{Known, Settings};
-use edgeban::engine::{Clock, Engine, Input, MANUAL, Refused, Rules, Watcher};
+use edgeban::engine::{Clock, Engine, Input, MANUAL, Order, Refused, Rules, Watcher};
 use edgeban::host::load::Loaded;
 use edgeban::host::memory;
 use edgeban::jail::{JailId, Sentence, Why};
@@ -221,7 +221,8 @@ impl Script {
                         ["jail", name] => rules.find(name).ok_or(Refused::NoJail)?,
                         _ => MANUAL,
                     };
-                    engine.ban(rules, target, jail, now, now + span, events)
+                    let order = Order { target, jail, until: now + span, exact: false };
+                    engine.ban(rules, order, now, events)
                 })?;
                 self.order(result);
             }

@@ -7,6 +7,19 @@ use crate::jail::{JailId, Judged};
 use crate::session::Failure;
 use crate::time::Instant;
 
+/// A ban that a person orders.
+#[derive(Clone, Copy, Debug)]
+pub struct Order {
+    /// Whom.
+    pub target: Prefix,
+    /// In which jail's name, and so on which ports; [`MANUAL`] for none.
+    pub jail: JailId,
+    /// Until when; a ban that is there and lasts longer stays as long.
+    pub until: Instant,
+    /// The person said for how long: a ban that is there ends then too, be it sooner.
+    pub exact: bool,
+}
+
 impl Engine<'_> {
     /// One more failure of `ip` in `jail`, as if a line had said so; refused where it will never count.
     pub fn attempt(
@@ -25,40 +38,15 @@ impl Engine<'_> {
         if let Judged::Ignored(why) = judged { Err(Refused::Allowed(why)) } else { Ok(()) }
     }
 
-    /// A ban that a person ordered, from `now` until `until`; one that is there and lasts longer stays as long.
+    /// A ban that a person ordered.
     pub fn ban(
         &mut self,
         rules: &Rules<'_>,
-        target: Prefix,
-        jail: JailId,
+        order: Order,
         now: Instant,
-        until: Instant,
         watch: &mut dyn Watcher,
     ) -> Result<(), Refused> {
-        self.order(rules, (target, jail), (now, until), false, watch)
-    }
-
-    /// [`Engine::ban`] by a person who said for how long: one that is there ends then too, be it sooner.
-    pub fn ban_until(
-        &mut self,
-        rules: &Rules<'_>,
-        target: Prefix,
-        jail: JailId,
-        now: Instant,
-        until: Instant,
-        watch: &mut dyn Watcher,
-    ) -> Result<(), Refused> {
-        self.order(rules, (target, jail), (now, until), true, watch)
-    }
-
-    fn order(
-        &mut self,
-        rules: &Rules<'_>,
-        (target, jail): (Prefix, JailId),
-        (now, until): (Instant, Instant),
-        exact: bool,
-        watch: &mut dyn Watcher,
-    ) -> Result<(), Refused> {
+        let Order { target, jail, until, exact } = order;
         let (scope, before) = match rules.jails.get(usize::from(jail)) {
             Some(found) => (found.scope, self.parts.tracker.history(jail, &found.policy, target, now)),
             None if jail == MANUAL => (0, 0),

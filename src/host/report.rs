@@ -10,7 +10,7 @@ use crate::blocklist::{Ban, Cursor};
 use crate::config::LogLevel;
 use crate::control::reply::{self, BanView, JailView, PeerView, StatusView, TableView};
 use crate::control::{Refusal, Request};
-use crate::engine::{MANUAL, RESTORED, Refused};
+use crate::engine::{MANUAL, Order, RESTORED, Refused};
 use crate::jail::Why;
 use crate::time::Instant;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -149,13 +149,9 @@ impl Core {
                 let policy = rules.jails.get(usize::from(jail)).map(|jail| jail.policy.bantime);
                 let default = crate::jail::Policy::DEFAULT.bantime;
                 // Who says for how long means it, also where the address is banned for longer already.
-                match span {
-                    Some(span) => engine.ban_until(rules, target, jail, now, now + span, &mut live),
-                    None => {
-                        engine.ban(rules, target, jail, now, now + policy.unwrap_or(default), &mut live)
-                    }
-                }
-                .map_err(refused)?;
+                let until = now + span.or(policy).unwrap_or(default);
+                let order = Order { target, jail, until, exact: span.is_some() };
+                engine.ban(rules, order, now, &mut live).map_err(refused)?;
                 Ok(Some(1))
             }
             Request::Unban { target } => match engine.unban(target, now, &mut live) {
