@@ -409,15 +409,31 @@ impl<'a> Blocklist<'a> {
         addr: Addr,
         steps: &mut S,
         start: T,
-        f: impl FnMut(T, usize, &Slot) -> ControlFlow<T, T>,
+        mut f: impl FnMut(T, usize, &Slot) -> ControlFlow<T, T>,
     ) -> T {
         if self.sieve.host(addr) {
             return self.host_and_prefixes(addr, steps, start, f);
         }
-        match self.sieve.classes(addr) {
-            0 => start,
-            classes => self.prefixes(addr, classes, steps, start, f),
+        let classes = self.sieve.classes(addr);
+        if classes == 0 {
+            return start;
         }
+        let Some((part, bits)) = self.sieve.only(addr, classes) else {
+            return self.prefixes(addr, classes, steps, start, f);
+        };
+        match self.entry(part, bits, steps) {
+            None => start,
+            Some((at, slot)) => match f(start, at, slot) {
+                Continue(last) | Break(last) => last,
+            },
+        }
+    }
+
+    /// The entry for exactly this prefix, and where it lies.
+    #[inline(always)]
+    fn entry<S: Steps>(&self, part: Addr, bits: u8, steps: &mut S) -> Option<(usize, &Slot)> {
+        let at = self.table.find(part, bits, steps)?;
+        Some((at, self.table.slot(at)?))
     }
 
     #[inline(never)]
@@ -428,8 +444,7 @@ impl<'a> Blocklist<'a> {
         start: T,
         mut f: impl FnMut(T, usize, &Slot) -> ControlFlow<T, T>,
     ) -> T {
-        let folded = match self.table.find(addr, 128, steps).and_then(|at| Some((at, self.table.slot(at)?)))
-        {
+        let folded = match self.entry(addr, 128, steps) {
             None => start,
             Some((at, slot)) => match f(start, at, slot) {
                 Continue(next) => next,
@@ -452,9 +467,7 @@ impl<'a> Blocklist<'a> {
         mut f: impl FnMut(T, usize, &Slot) -> ControlFlow<T, T>,
     ) -> T {
         for (part, bits) in self.sieve.lengths(addr, classes) {
-            if let Some(at) = self.table.find(part, bits, steps)
-                && let Some(slot) = self.table.slot(at)
-            {
+            if let Some((at, slot)) = self.entry(part, bits, steps) {
                 match f(folded, at, slot) {
                     Continue(next) => folded = next,
                     Break(last) => return last,

@@ -25,6 +25,14 @@ struct Cut {
     length: u64,
 }
 
+impl Cut {
+    /// The part of an address that counts.
+    #[inline]
+    fn of(&self, (upper, lower): (u64, u64)) -> Addr {
+        Addr::from_u128(u128::from(upper & self.upper) << 64 | u128::from(lower & self.lower))
+    }
+}
+
 const fn cut(bits: u8) -> Cut {
     let mask = if bits == 0 { 0 } else { u128::MAX << (128 - bits as u32) };
     let length = (bits as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -102,6 +110,17 @@ impl<'a> Sieve<'a> {
             }
         }
         hits
+    }
+
+    /// What [`Sieve::lengths`] comes to where that is one length, the class's own: so it is where all prefixes of a family
+    /// have one length, as those of jails do.
+    #[inline]
+    pub(super) fn only(&self, addr: Addr, classes: u16) -> Option<(Addr, u8)> {
+        let class = classes.trailing_zeros() as usize;
+        if classes & classes.wrapping_sub(1) != 0 || *self.family(addr).lengths.get(class)? != 1 {
+            return None;
+        }
+        Some((CUTS.get(class)?.of(halves(addr)), *FLOORS.get(class)?))
     }
 
     /// The lengths under 128 in these classes at which a prefix around `addr` may be there, the greatest
@@ -220,9 +239,7 @@ impl Iterator for Lengths<'_> {
                 // The floor itself is what the class was asked with.
                 let cut = if over == 0 { *self.cut } else { cut(bits) };
                 if over == 0 || maybe(self.words, self.key, self.halves, &cut) {
-                    let (upper, lower) = self.halves;
-                    let cut = u128::from(upper & cut.upper) << 64 | u128::from(lower & cut.lower);
-                    return Some((Addr::from_u128(cut), bits));
+                    return Some((cut.of(self.halves), bits));
                 }
             }
             let class = self.classes.checked_ilog2()?;
