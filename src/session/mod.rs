@@ -265,7 +265,16 @@ impl<'a> Sessions<'a> {
         if hit.verdict == Verdict::Ignore {
             return;
         }
-        let slot = if id.is_empty() { None } else { self.open(self.key_of(hit.filter, id, host), now) };
+        if id.is_empty() {
+            return self.alone(hit, times, out);
+        }
+        let key = self.key_of(hit.filter, id, host);
+        let slot = match self.known(key, now) {
+            // Over as soon as it began, as most logins are: it knows nothing, and need not push out one that does.
+            None if hit.forget && matches!(hit.source, Source::Ip(_)) => None,
+            None => self.open(key, now),
+            known => known,
+        };
         let Some(slot) = slot else { return self.alone(hit, times, out) };
 
         let user_hash =
@@ -353,20 +362,24 @@ impl<'a> Sessions<'a> {
         }
     }
 
-    /// The slot of the session `key`, fresh where there is none or it was idle too long. `None` without capacity.
-    fn open(&mut self, key: u64, now: Instant) -> Option<u16> {
+    /// The slot of the session `key`; one that was idle too long is over.
+    fn known(&mut self, key: u64, now: Instant) -> Option<u16> {
         let entries = &*self.entries;
-        let is = |slot: u16| entries.get(usize::from(slot)).is_some_and(|e| e.key == key);
-        if let Some(slot) = self.index.find(key, is) {
-            if !self.idle(slot, now) {
-                self.index.touch(slot);
-                let entry = self.entries.get_mut(usize::from(slot))?;
-                entry.heard = entry.heard.max(now);
-                return Some(slot);
-            }
+        let slot =
+            self.index.find(key, |slot| entries.get(usize::from(slot)).is_some_and(|e| e.key == key))?;
+        if self.idle(slot, now) {
             self.tally.expired.bump();
             self.discard(slot);
+            return None;
         }
+        self.index.touch(slot);
+        let entry = self.entries.get_mut(usize::from(slot))?;
+        entry.heard = entry.heard.max(now);
+        Some(slot)
+    }
+
+    /// A fresh slot for the session `key`. `None` without capacity.
+    fn open(&mut self, key: u64, now: Instant) -> Option<u16> {
         let slot = match self.index.insert(key) {
             Some(slot) => slot,
             None => {
