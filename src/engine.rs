@@ -14,7 +14,7 @@ use crate::addr::Addr;
 use crate::blocklist::{Blocklist, Change, Reason, Scope};
 use crate::jail::{Allow, JailId, Policy, Sentence, Tracker, Why};
 use crate::matcher::{Hit, Matcher, Scratch, Wanted};
-use crate::session::{Event, Failure, Sessions};
+use crate::session::{Failure, Sessions};
 use crate::syslog::{Message, Parsed};
 use crate::tally::tally;
 use crate::time::Instant;
@@ -246,46 +246,36 @@ impl<'a> Engine<'a> {
         if own {
             self.tally.own.bump();
         }
-        let last = if own || wanted.is_none() {
-            None
-        } else {
-            self.judge(rules, message, wanted, input.clock, watch)
-        };
-        if let Some(slot) = Repeat::of(self.parts.repeats, input.stream) {
-            *slot = Repeat { stream: input.stream, last };
+        if own || wanted.is_none() {
+            if let Some(slot) = Repeat::of(self.parts.repeats, input.stream) {
+                (slot.stream, slot.last) = (input.stream, None);
+            }
+            return;
         }
+        self.judge(rules, message, wanted, input, watch);
     }
 
-    /// Tries the filters `wanted` on `message`. Returns the last failure it tells of, for "last message repeated".
+    /// Tries the filters `wanted` on `message`, and keeps the last failure it tells of, for "last message repeated". A
+    /// function of its own, for what lines of other programs cost.
+    #[inline(never)]
     fn judge(
         &mut self,
         rules: &Rules<'_>,
         message: &Message<'_>,
         wanted: Wanted,
-        clock: Clock<'_>,
+        input: &Input<'_>,
         watch: &mut dyn Watcher,
-    ) -> Option<(JailId, Addr)> {
+    ) {
         let mut last = None;
         let Parts { sessions, tracker, blocklist, scratch, seed, .. } = &mut self.parts;
         let (tally, latest) = (&mut self.tally, &mut self.latest);
         let mut court = Court { rules, tracker, blocklist, seed, tally, latest, watch };
         rules.matcher.each(message, wanted, scratch, &mut self.match_tally, &mut |hit| {
-            court.tally.hits.bump();
-            court.watch.hit(message, &hit);
-            let Some((at, now)) = court.when(message, clock) else {
-                court.tally.undated.bump();
-                return;
-            };
-            let Message { pid, host, times, .. } = *message;
-            sessions.feed(&hit, pid, host, times, at, &mut |event| match event {
-                Event::Failure(failure) => {
-                    last = Some((hit.filter, failure.ip));
-                    court.failure(hit.filter, &failure, at, now);
-                }
-                Event::Gained { ip, .. } => court.gained(hit.filter, ip),
-            });
+            last = court.hit(sessions, message, &hit, input.clock).or(last);
         });
-        last
+        if let Some(slot) = Repeat::of(self.parts.repeats, input.stream) {
+            *slot = Repeat { stream: input.stream, last };
+        }
     }
 
     fn repeated(&mut self, rules: &Rules<'_>, times: u32, input: &Input<'_>, watch: &mut dyn Watcher) {

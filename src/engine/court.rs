@@ -4,7 +4,8 @@ use super::{Clock, Jail, Rules, Tally, Watcher};
 use crate::addr::{Addr, Prefix};
 use crate::blocklist::{Ban, Blocklist, Change, Reason};
 use crate::jail::{Attempt, JailId, Judged, Outcome, Sentence, Tracker};
-use crate::session::Failure;
+use crate::matcher::Hit;
+use crate::session::{Event, Failure, Sessions};
 use crate::syslog::Message;
 use crate::time::Instant;
 use crate::time::civil::Calendar;
@@ -21,6 +22,32 @@ pub(super) struct Court<'e, 'a, 'r> {
 }
 
 impl Court<'_, '_, '_> {
+    /// Hears one hit. Returns the last failure that it tells of. (A function of its own: most messages have none.)
+    #[inline(never)]
+    pub(super) fn hit(
+        &mut self,
+        sessions: &mut Sessions<'_>,
+        message: &Message<'_>,
+        hit: &Hit<'_>,
+        clock: Clock<'_>,
+    ) -> Option<(JailId, Addr)> {
+        self.tally.hits.bump();
+        self.watch.hit(message, hit);
+        let Some((at, now)) = self.when(message, clock) else {
+            self.tally.undated.bump();
+            return None;
+        };
+        let mut last = None;
+        sessions.feed(hit, message.pid, message.host, message.times, at, &mut |event| match event {
+            Event::Failure(failure) => {
+                last = Some((hit.filter, failure.ip));
+                self.failure(hit.filter, &failure, at, now);
+            }
+            Event::Gained { ip, .. } => self.gained(hit.filter, ip),
+        });
+        last
+    }
+
     /// The time that `message` is for, and now; `None` where it waited and does not say.
     pub(super) fn when(&mut self, message: &Message<'_>, clock: Clock<'_>) -> Option<(Instant, Instant)> {
         let read = |calendar: &Calendar<'_>| {

@@ -10,7 +10,7 @@ use super::tag::{Head, after_level, metalog, tagged, tight, word};
 use super::{Form, Message, Parsed, RawStamp, level, plain, repeat, rfc5424};
 
 /// Parses one line, without its terminator. Every byte string is some message, so this cannot fail.
-#[inline]
+#[inline(always)]
 pub fn parse(line: &[u8]) -> Parsed<'_> {
     let (pri, after_pri) = match line.first() {
         Some(b'<') => level::pri(line),

@@ -192,7 +192,7 @@ fn read<'c>(
         let Some((at, log)) = first.and_then(|(_, at)| Some((at, logs.get_mut(at)?))) else { break };
         let file = u32::try_from(at).unwrap_or(u32::MAX);
         let others = done - log.lines.read;
-        while log.at.is_some_and(|time| (time, at) < until) {
+        while log.at.is_some_and(|time| !many || (time, at) < until) {
             let (number, line) = log.lines.line();
             watch.place = (file, u32::try_from(number).unwrap_or(u32::MAX));
             match line {
