@@ -11,6 +11,8 @@ pub struct Scanned {
     pub addr: Addr,
     /// How many bytes it took, zone id included.
     pub len: usize,
+    /// Whether it was written with colons, as IPv6 and mapped IPv4 are.
+    pub colons: bool,
 }
 
 impl Addr {
@@ -72,7 +74,7 @@ pub fn scan(text: &[u8]) -> Option<Scanned> {
         return None;
     }
     if let Some((octets, len)) = scan_v4(text) {
-        return Some(Scanned { addr: Addr::v4(octets), len });
+        return Some(Scanned { addr: Addr::v4(octets), len, colons: false });
     }
     scan_v6(text)
 }
@@ -190,7 +192,7 @@ fn scan_v6(text: &[u8]) -> Option<Scanned> {
     }
     let (count, gap, len) = best?;
     let zone = zone(text.get(len..).unwrap_or(&[]));
-    Some(Scanned { addr: join(&head, count, gap), len: len + zone })
+    Some(Scanned { addr: join(&head, count, gap), len: len + zone, colons: true })
 }
 
 /// Length of `%zone`, at most 15 bytes of interface name (IFNAMSIZ − 1), or 0.

@@ -128,36 +128,74 @@ pub(super) fn tighten(code: &mut [u8], sets: &[Set], start: u16, end: u16) -> u8
 }
 
 /// The fixed bits of the first four bytes of any text that the program at `pc` matches: key and mask.
-pub(super) fn key(code: &[u8], sets: &[Set], mut pc: u16) -> (u32, u32) {
-    let (mut key, mut mask) = ([0u8; 4], [0u8; 4]);
-    let mut at = 0usize;
-    let mut put = |byte: u8, fixed: u8| {
-        if let (Some(k), Some(m)) = (key.get_mut(at), mask.get_mut(at)) {
-            (*k, *m) = (byte & fixed, fixed);
-        }
-        at += 1;
-        at < 4
-    };
-    while let Some((op, next)) = ops::decode(code, pc) {
-        pc = next;
-        let more = match op {
-            Op::Lit(bytes) => bytes.iter().all(|&b| put(b, 0xff)),
-            Op::Set(index) => {
-                let (byte, fixed) = common(ops::set(sets, index));
-                put(byte, fixed)
-            }
-            Op::Run(Run { set, min, max, mode, .. }) if min > 0 => {
-                let (byte, fixed) = common(ops::set(sets, set));
-                (0..min).all(|_| put(byte, fixed)) && min == max && mode == Mode::Possessive
-            }
-            Op::Save(_) | Op::Look(..) => true,
-            _ => false,
-        };
-        if !more {
-            break;
-        }
-    }
+pub(super) fn key(code: &[u8], sets: &[Set], pc: u16) -> (u32, u32) {
+    let Start { key, mask, .. } = Start::NOTHING.read(code, sets, pc, &mut { FUEL });
     (u32::from_le_bytes(key), u32::from_le_bytes(mask))
+}
+
+/// What is fixed of a text's first four bytes, as far as a program was read.
+#[derive(Clone, Copy)]
+struct Start {
+    key: [u8; 4],
+    mask: [u8; 4],
+    len: usize,
+}
+
+impl Start {
+    const NOTHING: Self = Self { key: [0; 4], mask: [0; 4], len: 0 };
+
+    /// The next byte has these bits; whether more may follow.
+    fn put(&mut self, byte: u8, fixed: u8) -> bool {
+        if let (Some(key), Some(mask)) = (self.key.get_mut(self.len), self.mask.get_mut(self.len)) {
+            (*key, *mask) = (byte & fixed, fixed);
+        }
+        self.len += 1;
+        self.len < 4
+    }
+
+    /// Goes on with the program at `pc`. Where that has a choice, what all branches share is fixed.
+    fn read(mut self, code: &[u8], sets: &[Set], mut pc: u16, fuel: &mut u16) -> Self {
+        while *fuel > 0
+            && let Some((op, next)) = ops::decode(code, pc)
+        {
+            *fuel -= 1;
+            pc = next;
+            let more = match op {
+                Op::Lit(bytes) => bytes.iter().all(|&b| self.put(b, 0xff)),
+                Op::Set(index) => {
+                    let (byte, fixed) = common(ops::set(sets, index));
+                    self.put(byte, fixed)
+                }
+                Op::Run(Run { set, min, max, mode, .. }) if min > 0 => {
+                    let (byte, fixed) = common(ops::set(sets, set));
+                    (0..min).all(|_| self.put(byte, fixed)) && min == max && mode == Mode::Possessive
+                }
+                Op::Split(_, target) => {
+                    let one = self.read(code, sets, next, fuel);
+                    return one.or(self.read(code, sets, target, fuel));
+                }
+                Op::Jmp(target) => {
+                    pc = target;
+                    true
+                }
+                Op::Save(_) | Op::Look(..) => true,
+                _ => false,
+            };
+            if !more {
+                break;
+            }
+        }
+        self
+    }
+
+    fn or(mut self, other: Self) -> Self {
+        let bits = self.key.iter_mut().zip(&mut self.mask).zip(other.key.iter().zip(other.mask));
+        for ((key, mask), (other, fixed)) in bits {
+            *mask &= fixed & !(*key ^ other);
+            *key &= *mask;
+        }
+        self
+    }
 }
 
 /// A member and the bits that all members share.

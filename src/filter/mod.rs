@@ -77,6 +77,14 @@ impl Set {
         self.0[(b >> 5) as usize] >> (b & 31) & 1 == 1
     }
 
+    /// Whether every ASCII letter and digit is in.
+    pub(crate) const fn has_alphanumerics(&self) -> bool {
+        const LETTERS: u32 = 0x07ff_fffe;
+        const DIGITS: u32 = 0x03ff_0000;
+        let [_, digits, upper, lower, ..] = self.0;
+        digits & DIGITS == DIGITS && upper & lower & LETTERS == LETTERS
+    }
+
     /// Puts `b` in.
     pub const fn add(&mut self, b: u8) {
         self.0[(b >> 5) as usize] |= 1 << (b & 31);

@@ -11,6 +11,9 @@ pub const ANY: u8 = 255;
 /// Upper bound of a run without one.
 pub const UNBOUNDED: u8 = 255;
 
+/// Bytes of a `SET` instruction.
+pub(crate) const SET_LEN: u16 = 2;
+
 /// Bytes behind the last instruction of a table, so that [`fetch`] can read whole chunks.
 pub const PAD: usize = 5;
 
@@ -30,7 +33,7 @@ pub(crate) const ONE_OF: u8 = 13;
 pub(crate) const END: u8 = 14;
 pub(crate) const MATCH: u8 = 15;
 
-/// What a [`Op::Save`] keeps: the start of a capture, its end is the next number.
+/// What is kept of a text: the number is that of a capture's start, the next one its end's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Slot {
@@ -86,9 +89,9 @@ pub enum Op<'a> {
     Set(u8),
     /// Several bytes of a set.
     Run(Run<'a>),
-    /// An address (choice point).
+    /// An address (choice point), kept in [`Slot::Source`].
     Ip(u8),
-    /// An address or a name (choice point).
+    /// An address or a name (choice point), kept in [`Slot::Source`].
     Host(u8),
     /// Keeps the position in a slot.
     Save(u8),

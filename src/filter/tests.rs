@@ -77,9 +77,12 @@ fn keys_hold_the_fixed_bits_of_the_start() {
     };
     assert_eq!(key("Failed x"), (*b"Fail", [255; 4]));
     assert_eq!(key("<[Bb]>ad p"), ([b'B', b'a', b'd', b' '], [0xdf, 255, 255, 255]));
-    assert_eq!(key("ab{c}?d"), ([b'a', b'b', 0, 0], [255, 255, 0, 0]));
+    // What the branches of a choice share.
+    assert_eq!(key("ab{c}?d"), ([b'a', b'b', 0x60, 0], [255, 255, 0xf8, 0]));
+    assert_eq!(key("ab{c}?"), ([b'a', b'b', 0, 0], [255, 255, 0, 0]));
+    assert_eq!(key("{Abc|Bbd|Cb}<int>").0, [b'@', b'b', 0x20, 0]);
     assert_eq!(key("<[0-9]{2}>:").0, *b"00:\0");
-    assert_eq!(key("{a|b}c").1, [0; 4]);
+    assert_eq!(key("{a|b}c"), ([0x60, b'c', 0, 0], [0xfc, 255, 0, 0]));
     assert_eq!(key("<text>c").1, [0; 4]);
 }
 

@@ -19,8 +19,8 @@ pub(super) struct Writer<'e, 's> {
     emit: &'e mut Emitter<'s>,
     /// Where the literal being extended starts.
     literal: Option<u16>,
-    /// The longest literal outside every optional piece and behind the first instruction, which is tried at once anyway:
-    /// offset of its bytes, length.
+    /// The longest literal outside every optional piece that does not lead the rule, which is tried at once anyway: offset
+    /// of its bytes, length.
     pub need: (u16, u8),
     /// Where the program's first instruction stands.
     first: usize,
@@ -109,10 +109,17 @@ impl<'e, 's> Writer<'e, 's> {
         self.flow.consumed = true;
         let len = self.emit.code.get(usize::from(at) + 1).copied().unwrap_or(0);
         self.flow.prev = (at + 2, len);
-        if self.depth == 0 && len > self.need.1 && usize::from(at) != self.first {
+        if self.depth == 0 && len > self.need.1 && !self.leads(usize::from(at)) {
             self.need = (at + 2, len);
         }
         Ok(())
+    }
+
+    /// Whether the literal at `at` is what the machine looks at before it starts: the first instruction, or the one behind a
+    /// set that is the first.
+    fn leads(&self, at: usize) -> bool {
+        let set = self.emit.code.get(self.first) == Some(&ops::SET);
+        at == self.first || set && at == self.first + usize::from(ops::SET_LEN)
     }
 
     /// Reads a group whose `{` is behind; returns what follows its suffix.
@@ -229,7 +236,9 @@ impl<'e, 's> Writer<'e, 's> {
     fn field(&mut self, field: &Field) -> Result<(), Problem> {
         let literal = self.literal.take();
         let mut prev = ANYTHING;
-        if let Some(slot) = field.capture {
+        // An address is captured by its own instruction.
+        let saved = field.capture.filter(|slot| *slot != Slot::Source);
+        if let Some(slot) = saved {
             self.emit.save(slot, false)?;
         }
         match &field.what {
@@ -277,7 +286,7 @@ impl<'e, 's> Writer<'e, 's> {
             }
         }
         self.flow.prev = prev;
-        match field.capture {
+        match saved {
             Some(slot) => self.emit.save(slot, true),
             None => Ok(()),
         }

@@ -1,6 +1,7 @@
 //! From a message to the few programs worth running: program name, then first bytes, then a needed literal.
 
 use super::machine::{End, Machine, Scratch, Start};
+use super::probe::begins;
 use super::{Hit, Source, Tally};
 use crate::addr::scan;
 use crate::filter::ops::Slot;
@@ -217,7 +218,8 @@ impl<'a> Matcher<'a> {
     #[inline(never)]
     fn parts(&self, app: &[u8]) -> u32 {
         let wanted = |end: usize| app.get(..end).map_or(0, |name| self.slot(name, ends(name)));
-        app.iter().enumerate().fold(0, |found, (at, b)| match b {
+        let apart = app.iter().enumerate().filter(|(_, b)| *b & 0xf8 == 0x28);
+        apart.fold(0, |found, (at, b)| match b {
             b'(' => found | wanted(at),
             b'/' | b'-' => found | wanted(at + 1),
             _ => found,
@@ -245,10 +247,7 @@ impl<'a> Matcher<'a> {
             let index = left.trailing_zeros() as usize;
             left &= left - 1;
             let Some(active) = self.active.get(index) else { continue };
-            let filter = &active.filter;
-            let whole = message.form == Form::Raw && filter.kind == Kind::Clf;
-            let text = head(filter.kind, if whole { message.line } else { message.text });
-            if let Some(mut hit) = one(active, text, scratch, tally) {
+            if let Some(mut hit) = one(active, message, scratch, tally) {
                 hit.filter = index as u8;
                 found(hit);
             }
@@ -256,18 +255,20 @@ impl<'a> Matcher<'a> {
     }
 }
 
-/// The first rule of `active` that matches `text`.
+/// The first rule of `active` that matches `message`.
+#[inline(never)]
 fn one<'t>(
     active: &Active<'_>,
-    text: &'t [u8],
+    message: &Message<'t>,
     scratch: &mut Scratch<'_>,
     tally: &mut Tally,
 ) -> Option<Hit<'t>> {
     let filter = &active.filter;
-    let mut text = text;
+    let whole = message.form == Form::Raw && filter.kind == Kind::Clf;
+    let mut text = head(filter.kind, if whole { message.line } else { message.text });
     if let Some(entry) = filter.strip
         && text.first().is_some_and(|&b| filter.strip_starts.has(b))
-        && let Some(start) = Start::of(filter.code, entry, text, scratch)
+        && let Some(start) = Start::of(filter.code, filter.sets, entry, text, scratch)
         && let End::Match(end) = Machine::new(filter.code, filter.sets, text, scratch).run(start)
     {
         text = text.get(end..).unwrap_or(&[]);
@@ -292,13 +293,13 @@ fn one<'t>(
         if start & rule.mask != rule.key || rule.modes & active.mode == 0 {
             continue;
         }
+        let Some(start) = Start::of(filter.code, filter.sets, rule.entry, text, scratch) else { continue };
         // A first byte or two says little, a set of letters next to nothing; and a long literal is soon told to be
         // missing.
-        let (sure, long) = (rule.mask.count_ones() > 16, rule.need.1 >= LONG);
+        let (sure, long) = (rule.mask >> 16 != 0, rule.need.1 >= LONG);
         if (!sure || long) && !needed(filter, rule, text) {
             continue;
         }
-        let Some(start) = Start::of(filter.code, rule.entry, text, scratch) else { continue };
         let mut machine = Machine::new(filter.code, filter.sets, text, scratch);
         match machine.run(start) {
             End::Match(_) => {
@@ -379,14 +380,15 @@ fn needed(filter: &Filter<'_>, rule: &Rule, text: &[u8]) -> bool {
     let (at, len) = (usize::from(rule.need.0), usize::from(rule.need.1));
     let Some(literal) = filter.code.get(at..at + len) else { return false };
     // Texts are full of blanks, with which such literals mostly start and often end.
-    let (head, blanks) = match literal {
-        [head @ .., b' '] => (head, &b" "[..]),
-        head => (head, &b""[..]),
+    let (head, blank) = match literal {
+        [head @ .., b' '] => (head, true),
+        head => (head, false),
     };
     let Some(&last) = head.last() else { return true };
     memchr_iter(last, text).any(|end| {
-        text.split_at_checked(end + 1)
-            .is_some_and(|(to, after)| to.ends_with(head) && after.starts_with(blanks))
+        let start = (end + 1).checked_sub(head.len());
+        start.and_then(|start| text.get(start..)).is_some_and(|at| begins(at, head))
+            && (!blank || text.get(end + 1) == Some(&b' '))
     })
 }
 

@@ -55,6 +55,8 @@ enum Back {
     To(u16),
     /// Slot had `a`.
     Slot(u8),
+    /// The source was captured from `a` to `b`.
+    Source,
     /// A greedy run's next shorter end is below `b`, not below `a`.
     Greedy(u16),
     /// A lazy run's next longer end is `a`, not above `b`.
@@ -112,7 +114,8 @@ pub fn run_with(
     scratch: &mut Scratch<'_>,
     eager: bool,
 ) -> Outcome {
-    let start = if eager { Some(Start::at(code, entry)) } else { Start::of(code, entry, text, scratch) };
+    let start =
+        if eager { Some(Start::at(code, entry)) } else { Start::of(code, sets, entry, text, scratch) };
     let Some(start) = start else { return Outcome::No };
     let mut machine = Machine::new(code, sets, text, scratch);
     machine.eager = eager;
@@ -148,20 +151,31 @@ impl Start {
         Self { choices, pc: entry.wrapping_add(1), at: 0 }
     }
 
-    /// Behind the literal that the program at `entry` starts with, if it does; `None` where `text` starts otherwise.
-    /// That is so for most programs and most texts, which so need no machine.
+    /// Behind the literal that the program at `entry` starts with, if it does, perhaps after one byte of a set; `None` where
+    /// `text` starts otherwise. That is so for most programs and most texts, which so need no machine.
     #[inline(always)]
-    pub(super) fn of(code: &[u8], entry: u16, text: &[u8], scratch: &mut Scratch<'_>) -> Option<Self> {
-        let Some(&[choices, ops::LIT, len, ..]) = ops::fetch(code, entry) else {
-            return Some(Self::at(code, entry));
+    pub(super) fn of(
+        code: &[u8],
+        sets: &[Set],
+        entry: u16,
+        text: &[u8],
+        scratch: &mut Scratch<'_>,
+    ) -> Option<Self> {
+        let (choices, skip, len, tail) = match ops::fetch(code, entry) {
+            Some(&[choices, ops::LIT, len, ..]) => (choices, 0, len, Some(text)),
+            Some(&[choices, ops::SET, set, ops::LIT, len, _]) => {
+                let tail = text.split_first().filter(|(first, _)| ops::set(sets, set).has(**first));
+                (choices, ops::SET_LEN, len, tail.map(|(_, tail)| tail))
+            }
+            _ => return Some(Self::at(code, entry)),
         };
-        let first = entry.wrapping_add(1);
-        if !begins(text, ops::operand(code, first, len)) {
+        let first = entry.wrapping_add(1 + skip);
+        if !tail.is_some_and(|tail| begins(tail, ops::operand(code, first, len))) {
             scratch.steps = scratch.steps.saturating_add(1);
             return None;
         }
         let pc = first.wrapping_add(2 + u16::from(len));
-        Some(Self { choices, pc, at: usize::from(len) })
+        Some(Self { choices, pc, at: usize::from(len) + usize::from(skip != 0) })
     }
 }
 
@@ -351,6 +365,13 @@ impl<'m, 't> Machine<'m, 't> {
         Ok(())
     }
 
+    /// Captures the source.
+    #[inline]
+    fn source(&mut self, from: usize, to: usize) {
+        let [start, end, ..] = &mut self.captures.0;
+        (*start, *end) = (from as u32, to as u32);
+    }
+
     #[inline]
     fn rest(&self, at: usize) -> &'t [u8] {
         self.text.get(at..).unwrap_or(&[])
@@ -363,7 +384,8 @@ impl<'m, 't> Machine<'m, 't> {
         let Some(&[op, a, b, c, _, until]) = ops::fetch(code, *pc) else { return Err(Halt::Back) };
         match op {
             ops::LIT => {
-                if text.get(*at) != Some(&b) || !begins(self.rest(*at), ops::operand(code, *pc, a)) {
+                let more = || begins(self.rest(*at), ops::operand(code, *pc, a));
+                if text.get(*at) != Some(&b) || a > 1 && !more() {
                     return Err(Halt::Back);
                 }
                 *pc = pc.wrapping_add(2 + u16::from(a));
@@ -429,6 +451,11 @@ impl<'m, 't> Machine<'m, 't> {
                 if let Some(addr) = found.addr {
                     self.seen = (*at, end, addr);
                 }
+                let [start, stop, ..] = self.captures.0;
+                if self.depth > 0 {
+                    self.push(Back::Source, start as usize, stop as usize)?;
+                }
+                self.source(*at, end);
                 if found.may_shrink {
                     self.push(Back::Address(*pc), *at, end)?;
                 }
@@ -477,6 +504,10 @@ impl<'m, 't> Machine<'m, 't> {
                     }
                     continue;
                 }
+                Back::Source => {
+                    self.source(a, b);
+                    continue;
+                }
                 Back::Greedy(pc) | Back::Lazy(pc) => match ops::run(self.code, pc) {
                     Some((run, next)) => match what {
                         Back::Greedy(_) => self.greedy(&run, pc, next, a, b.saturating_sub(1)),
@@ -487,6 +518,7 @@ impl<'m, 't> Machine<'m, 't> {
                 Back::Address(pc) => match shorter(self.text.get(a..b).unwrap_or(&[])) {
                     Some((len, addr)) => {
                         self.seen = (a, a + len, addr);
+                        self.source(a, a + len);
                         self.push(Back::Address(pc), a, a + len)?;
                         Ok((pc.wrapping_add(2), a + len))
                     }
@@ -501,12 +533,23 @@ impl<'m, 't> Machine<'m, 't> {
     }
 }
 
-/// Whether the instruction at `pc` is a literal that starts with another byte than `next`, or an end that is not here.
+/// Whether what stands at `pc` cannot match where `next` is the next byte: a literal that starts with another one, an end
+/// that is not here, or a choice of which neither branch can. At most eight branches are looked at.
 #[inline]
-fn cannot_start(code: &[u8], pc: u16, next: Option<u8>) -> bool {
-    match ops::fetch(code, pc) {
-        Some(&[ops::LIT, _, first, ..]) => next != Some(first),
-        Some(&[ops::END, ..]) => next.is_some(),
-        _ => false,
+fn cannot_start(code: &[u8], mut pc: u16, next: Option<u8>) -> bool {
+    for _ in 0..8 {
+        match ops::fetch(code, pc) {
+            Some(&[ops::LIT, _, first, ..]) => return next != Some(first),
+            Some(&[ops::END, ..]) => return next.is_some(),
+            Some(&[ops::SPLIT, _, low, high, ops::LIT, _]) => {
+                let first = code.get(usize::from(pc) + 6);
+                if next.as_ref() == first {
+                    return false;
+                }
+                pc = u16::from_le_bytes([low, high]);
+            }
+            _ => return false,
+        }
     }
+    false
 }

@@ -110,7 +110,9 @@ impl Pike<'_> {
             }
             Op::Ip(_) | Op::Host(_) => {
                 for len in lengths(rest, matches!(op, Op::Host(_))) {
-                    consume(skip(len));
+                    let mut thread = skip(len);
+                    (thread.slots[0], thread.slots[1]) = (at as u32, (at + len) as u32);
+                    consume(thread);
                 }
                 false
             }

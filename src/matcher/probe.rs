@@ -6,7 +6,7 @@ use crate::filter::ops;
 use memchr::memrchr;
 
 /// Whether `text` starts with `literal`. Most literals are short, and a call to compare them costs more than they do:
-/// up to 16 bytes are two words that overlap.
+/// up to 32 bytes are two chunks that overlap.
 #[inline]
 pub(super) fn begins(text: &[u8], literal: &[u8]) -> bool {
     fn ends<const N: usize>(head: &[u8], literal: &[u8]) -> bool {
@@ -18,6 +18,7 @@ pub(super) fn begins(text: &[u8], literal: &[u8]) -> bool {
         2..4 => ends::<2>(head, literal),
         4..8 => ends::<4>(head, literal),
         8..=16 => ends::<8>(head, literal),
+        17..=32 => ends::<16>(head, literal),
         _ => head == literal,
     }
 }
@@ -61,9 +62,7 @@ pub(super) fn address(text: &[u8], names: bool) -> Option<Found> {
         }
     }
     let found = found?;
-    // A group has four digits at most.
-    let may_shrink = text.iter().take(found.len.min(5)).any(|&b| b == b':');
-    Some(Found { len: found.len, may_shrink, addr: Some(found.addr) })
+    Some(Found { len: found.len, may_shrink: found.colons, addr: Some(found.addr) })
 }
 
 /// The next shorter address in `text`, which is an IPv6 address: the one that ends before its last colon.
@@ -105,5 +104,58 @@ pub(super) fn span(sets: &[Set], index: u8, text: &[u8]) -> usize {
         return text.len();
     }
     let set = ops::set(sets, index);
-    text.iter().position(|&b| !set.has(b)).unwrap_or(text.len())
+    let out = |&b: &u8| !set.has(b);
+    let (head, tail) = text.split_at_checked(WORD).unwrap_or((text, b""));
+    match head.iter().position(out) {
+        Some(end) => end,
+        None if tail.is_empty() => text.len(),
+        None => long(set, text),
+    }
+}
+
+/// A machine word, the bytes of which are looked at together.
+const WORD: usize = size_of::<usize>();
+
+/// [`span`] of a text whose first word is in. Hashes, names and most of what is long are letters and digits: where the set
+/// has all of them they are taken a word at a time.
+#[inline(never)]
+fn long(set: &Set, text: &[u8]) -> usize {
+    let mut at = WORD;
+    if set.has_alphanumerics() {
+        while let Some(word) = text.get(at..).and_then(<[u8]>::first_chunk)
+            && all_alphanumeric(usize::from_le_bytes(*word))
+        {
+            at += WORD;
+        }
+    }
+    let rest = text.get(at..).unwrap_or(b"");
+    at + rest.iter().position(|&b| !set.has(b)).unwrap_or(rest.len())
+}
+
+/// Whether all bytes of a word are ASCII letters or digits ("Bit Twiddling Hacks", determine if a word has a byte between m
+/// and n).
+fn all_alphanumeric(word: usize) -> bool {
+    const ONES: usize = usize::MAX / 255;
+    // The highest bit of each byte: whether its lower seven are at least `least`.
+    let from = |seven: usize, least: u8| seven + ONES * usize::from(0x80 - least);
+    let seven = word & (ONES * 0x7f);
+    let folded = seven | (ONES * 0x20);
+    let letter = from(folded, b'a') & !from(folded, b'z' + 1);
+    let digit = from(seven, b'0') & !from(seven, b'9' + 1);
+    (letter | digit) & !word & (ONES * 0x80) == ONES * 0x80
+}
+
+#[test]
+fn a_word_is_alphanumeric_if_each_byte_is() {
+    for place in 0..WORD {
+        for b in 0..=255u8 {
+            let mut word = [b'a'; WORD];
+            word[place] = b;
+            assert_eq!(
+                all_alphanumeric(usize::from_le_bytes(word)),
+                b.is_ascii_alphanumeric(),
+                "{b} at {place}"
+            );
+        }
+    }
 }

@@ -54,7 +54,7 @@ impl<'m, 't> Machine<'m, 't> {
         };
         let pc = unsaved(next);
         let Some(&[ops::LIT, len, ..]) = ops::fetch(code, pc) else { return Follow::ANYTHING };
-        let after = unsaved(pc.wrapping_add(2 + u16::from(len)));
+        let after = pc.wrapping_add(2 + u16::from(len));
         let address = matches!(ops::fetch(code, after), Some(&[ops::IP, ..]));
         Follow { literal: ops::operand(code, pc, len), address }
     }
