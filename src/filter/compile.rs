@@ -106,6 +106,10 @@ impl<'s> Draft<'s> {
                 once(self.strip.is_none(), ()).map_err(at)?;
                 let (entry, _) =
                     self.program(rest, false).map_err(|stop| place(rest, column(rest), stop))?;
+                let sets = self.emit.sets.get(..self.emit.set_count).unwrap_or(&[]);
+                if first::has_open_choice(self.emit.code, sets, entry + 1, self.emit.here()) {
+                    return Err(at(Problem::OpenStrip));
+                }
                 self.strip = Some(entry);
                 return Ok(());
             }

@@ -48,6 +48,8 @@ pub enum Problem {
     TwoAddresses,
     /// Free text on both sides of the address: whoever chooses that text chooses the address.
     ForgeableAddress,
+    /// Free text in `strip` that may end at more than one place: whoever writes it chooses what is matched.
+    OpenStrip,
     /// Lazy free text before the address: the first address-like text wins, and a client can write it.
     LazyBeforeAddress,
     /// The lent space is full.
@@ -84,6 +86,9 @@ impl Problem {
                 "forgeable: free text on both sides of the address; close and end-anchor what follows it"
             }
             Self::LazyBeforeAddress => "forgeable: lazy free text before the address",
+            Self::OpenStrip => {
+                "forgeable: free text in strip; end it with a literal that begins with a byte it cannot hold"
+            }
             Self::NoSpace => "rule tables are full",
         }
     }

@@ -1,6 +1,7 @@
 //! What a program can start with: from that, which runs need no way back, and which texts need no try.
 
 use super::Set;
+use super::lint::has_letters;
 use super::ops::{self, Mode, Op, Run};
 
 /// How many instructions one question may visit; past that the answer is "anything", which is always true.
@@ -125,6 +126,29 @@ pub(super) fn tighten(code: &mut [u8], sets: &[Set], start: u16, end: u16) -> u8
         pc = next;
     }
     choices
+}
+
+/// Whether the program at `start` has open text (see `lint`) that may end at more than one place.
+pub(super) fn has_open_choice(code: &[u8], sets: &[Set], start: u16, end: u16) -> bool {
+    let mut pc = start;
+    while pc < end
+        && let Some((op, next)) = ops::decode(code, pc)
+    {
+        pc = next;
+        let open = match op {
+            Op::Run(run) => run.mode != Mode::Possessive && is_open(ops::set(sets, run.set)),
+            _ => false,
+        };
+        if open {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether a run of the set can read as more than one word.
+pub(super) fn is_open(set: &Set) -> bool {
+    set.has(b' ') && has_letters(set)
 }
 
 /// The fixed bits of the first four bytes of any text that the program at `pc` matches: key and mask.

@@ -13,13 +13,17 @@
 //!
 //! Closed pieces behind the address must not be able to read the mark and what follows it as words of theirs: where the
 //! daemon writes a name for an address, the line would end in ` from name`, and a tail of optional words would let the
-//! client's own ` from 192.0.2.1` stand before it. So of two free words in a row (or of one, where the mark is a mere
-//! blank) none may be optional.
+//! client's own ` from 192.0.2.1` stand before it. So of two free words in a row none may be optional; of one neither,
+//! where the mark is a word with its name (` rhost=`, ` [`) or a mere blank; and where the mark has no blank at all
+//! (`@`), no free word may follow, for any could read all of it.
+//!
+//! What `strip` takes off is not matched, so open text in it must end where its literal begins, whatever stands before.
 //!
 //! The lint takes the daemon's line to be whole. Where a log cuts long lines (1,024 bytes in musl's `syslog`,
 //! 2,048 in nginx), a client can write a text that ends where the cut is: there the open runs need bounds too, so
 //! that no line as long as the cut matches (`<user{0,254}>`).
 
+use super::Set;
 use super::error::Problem;
 
 /// What is known of the text before the present place in a rule.
@@ -35,6 +39,10 @@ pub(super) struct Flow {
     /// All of it does, so open text that does may follow.
     guarded: bool,
     word: u8,
+    /// What stands for no free word: the mark may count as one.
+    none: u8,
+    /// The mark has no blank, so that a single word can hold it.
+    bare: bool,
     pub prev: Prev,
     /// Some path reaches here without consuming a byte since the group began.
     pub consumed: bool,
@@ -57,6 +65,44 @@ const OPTIONAL: u8 = 3;
 /// Added to these: and blanks behind it.
 const BLANK: u8 = 1;
 
+/// The literals between the last open text and the address: all of them stand in the daemon's line, and what follows the
+/// address would have to read them where the client's own address stands before.
+#[derive(Clone, Copy)]
+pub(super) struct Written {
+    bytes: Set,
+    /// A blank is among them.
+    blank: bool,
+    /// One that follows something else is.
+    apart: bool,
+}
+
+impl Default for Written {
+    fn default() -> Self {
+        Self { bytes: Set::NONE, blank: false, apart: false }
+    }
+}
+
+impl Written {
+    pub(super) fn byte(&mut self, byte: u8) {
+        if byte == b' ' {
+            self.blank = true;
+            self.apart |= self.bytes != Set::NONE;
+        } else {
+            self.bytes.add(byte);
+        }
+    }
+
+    /// Whether words of these bytes can hold it.
+    pub(super) fn readable(&self, by: &Set) -> bool {
+        self.bytes.0.iter().zip(by.0).all(|(ours, theirs)| ours & !theirs == 0)
+    }
+}
+
+/// Whether an ASCII letter is in.
+pub(super) fn has_letters(set: &Set) -> bool {
+    (b'a'..=b'z').chain(b'A'..=b'Z').any(|b| set.has(b))
+}
+
 impl Flow {
     /// Open text; `bounded` where it ends before the mark of an address behind which it stands.
     pub(super) fn open_text(&mut self, lazy: bool, bounded: bool) -> Result<(), Problem> {
@@ -65,12 +111,22 @@ impl Flow {
         }
         self.open = true;
         self.lazy |= lazy;
-        self.word = NO_WORD;
+        self.word = self.none;
         Ok(())
     }
 
-    /// The address; `guarded` where all open text before it ends before its mark, `mark` whether that is more than blanks.
-    pub(super) fn address(&mut self, in_loop: bool, guarded: bool, mark: bool) -> Result<(), Problem> {
+    /// Whether an address stands before the present place.
+    pub(super) fn has_address(&self) -> bool {
+        self.address
+    }
+
+    /// The address; `guarded` where all open text before it ends before the mark, `written` what stands between the two.
+    pub(super) fn address(
+        &mut self,
+        in_loop: bool,
+        guarded: bool,
+        written: &Written,
+    ) -> Result<(), Problem> {
         if in_loop {
             return Err(Problem::AddressInLoop);
         }
@@ -83,8 +139,10 @@ impl Flow {
         self.address = true;
         self.exposed = self.open;
         self.guarded = guarded;
-        // Behind a mere blank every word can be the address.
-        self.word = if mark { NO_WORD } else { WORD };
+        // Where the mark is one word with the address, the next word is the second.
+        self.none = if written.apart { NO_WORD } else { WORD };
+        self.bare = !written.blank;
+        self.word = self.none;
         Ok(())
     }
 
@@ -97,12 +155,15 @@ impl Flow {
 
     /// What is neither a blank nor free to be the mark's word.
     pub(super) fn fixed(&mut self) {
-        self.word = NO_WORD;
+        self.word = self.none;
     }
 
     /// A word that can be any, also the mark's.
     pub(super) fn free_word(&mut self, optional: bool) -> Result<(), Problem> {
         if self.exposed {
+            if self.bare {
+                return Err(Problem::ForgeableAddress);
+            }
             let least = if optional { WORD } else { OPTIONAL } + BLANK;
             if self.word >= least && self.word != OPTIONAL {
                 return Err(Problem::ForgeableAddress);
@@ -127,6 +188,8 @@ impl Flow {
             unbounded: self.unbounded | other.unbounded,
             guarded: self.guarded & other.guarded,
             word: self.word.max(other.word),
+            none: self.none.max(other.none),
+            bare: self.bare | other.bare,
             prev: match (self.prev, other.prev) {
                 (BOUNDED, prev) | (prev, BOUNDED) => prev,
                 (a, b) if a == b => a,

@@ -48,6 +48,13 @@ fn forgeable_rules_are_refused() {
         "helo=<text> from <ip>{ <word><sp><word>}?",
         "closed by <user> <ip>{ <word>}?",
         "closed by <user> <ip>{ {<word>|x}}?",
+        // A mark that is one word with its name is read as one.
+        "client <text> [<ip>]{ <word>}?",
+        "login failed: user=<user> rhost=<ip>{ <word>}?",
+        "login failed: user=<user> rhost=<ip>,{ <[^ ]+>}?",
+        "login failed: <user>@<ip><[^ ]*>",
+        "login failed: <user>@<ip>/<[^ ]+>",
+        "login failed: <user>{@|=}<ip> <word>",
         // The mark must bound what is before and what is behind, and be the literal at the address.
         "GET <text> from <ip> referer <text! from >",
         // A mark that bounds the runs does not bound the words.
@@ -79,6 +86,25 @@ fn forgeable_rules_are_refused() {
 }
 
 #[test]
+fn open_text_that_is_stripped_ends_in_one_place() {
+    let strip = |text: &str| {
+        let (mut code, mut sets, mut rules) = (vec![0; 4096], vec![Set::NONE; 32], vec![Rule::EMPTY; 2]);
+        let space = Space { code: &mut code, sets: &mut sets, rules: &mut rules };
+        let mut found = None;
+        let _ = compile(&format!("filter t\nstrip {text}\nfail <word> from <ip>"), space, &mut |error| {
+            found = Some(error.problem);
+        });
+        found
+    };
+    for text in ["{<text>user }?", "{<[a-z ]+> said }?", "{<text~>: }*", "<[^x]*>{a|x}"] {
+        assert_eq!(strip(text), Some(Problem::OpenStrip), "{text}");
+    }
+    for text in ["{[<[^\\]]+>] }?", "{<word> }?", "<[ ]*>{us=<int> }?"] {
+        assert_eq!(strip(text), None, "{text}");
+    }
+}
+
+#[test]
 fn sound_rules_are_accepted() {
     for rule in [
         "from <ip> for <user> with <text><...>",
@@ -98,6 +124,9 @@ fn sound_rules_are_accepted() {
         "Request from '<user!' failed for '>' failed for '<ip>:<port:int>' (callid: <[^ ]*>) - Failed",
         "closed by <user> <ip> port <port:int>{ [preauth]}?",
         "closed by <user> <ip> <word>",
+        "login failed: <user>@<ip>/<[A-Za-z0-9]+>",
+        "login failed: user=<user> rhost=<ip> tty=<[^ ]+>{ uid=<[^ ]+>}?",
+        "client <text> [<ip>] <word>",
         "for <user> from <ip> <word> <word>",
         "for <user> from <ip>{: <[A-Z]+> <[A-Za-z0-9]+>}?",
         "for <user> from <ip>{ <word>}?",

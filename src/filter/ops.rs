@@ -165,6 +165,25 @@ pub fn operand(code: &[u8], pc: u16, len: u8) -> &[u8] {
     code.get(from..from + usize::from(len)).unwrap_or(&[])
 }
 
+/// Whether a literal that starts with `byte` stands at `pc`, or on some way through the choices there. At most sixteen
+/// instructions are looked at.
+pub fn is_literal_next(code: &[u8], pc: u16, byte: u8) -> bool {
+    fn any(code: &[u8], pc: u16, byte: u8, left: &mut u8) -> bool {
+        if *left == 0 {
+            return false;
+        }
+        *left -= 1;
+        match decode(code, pc) {
+            Some((Op::Lit([first, ..]), _)) => *first == byte,
+            Some((Op::Split(_, target), next)) => {
+                any(code, next, byte, left) || any(code, target, byte, left)
+            }
+            _ => false,
+        }
+    }
+    any(code, pc, byte, &mut 16)
+}
+
 /// The literals of a [`Op::Look`].
 pub fn literals(mut list: &[u8]) -> impl Iterator<Item = &[u8]> {
     core::iter::from_fn(move || {

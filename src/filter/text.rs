@@ -3,7 +3,8 @@
 use super::emit::Emitter;
 use super::error::Problem;
 use super::field::{self, Field, Repeat, What, character};
-use super::lint::{ANYTHING, BOUNDED, Flow};
+use super::first::is_open;
+use super::lint::{ANYTHING, BOUNDED, Flow, Written, has_letters};
 use super::ops::{self, Slot};
 
 /// How deep groups may nest.
@@ -33,6 +34,8 @@ pub(super) struct Writer<'e, 's> {
     bounds: heapless::Vec<(u16, u8), 6>,
     /// The literal directly before the address.
     mark: (u16, u8),
+    /// What is written between the last open text and the present place, outside every group.
+    written: Written,
     anchored: bool,
 }
 
@@ -51,6 +54,7 @@ impl<'e, 's> Writer<'e, 's> {
             admits: (false, false),
             bounds: heapless::Vec::new(),
             mark: (0, 0),
+            written: Written::default(),
             anchored: true,
         }
     }
@@ -99,6 +103,9 @@ impl<'e, 's> Writer<'e, 's> {
 
     fn byte(&mut self, byte: u8) -> Result<(), Problem> {
         self.admits.0 |= byte == b' ';
+        if self.depth == 0 && !self.flow.has_address() {
+            self.written.byte(byte);
+        }
         if byte == b' ' {
             self.flow.blank()
         } else {
@@ -216,13 +223,12 @@ impl<'e, 's> Writer<'e, 's> {
         self.mark = literal.filter(|_| self.depth == 0).map_or((0, 0), |at| (at + 2, len(at)));
         let guarded =
             !self.flow.unbounded && self.bounds.iter().all(|&bound| self.marks(self.noted(bound)));
-        let mark = self.noted(self.mark).iter().any(|&b| b != b' ');
-        self.flow.address(self.in_loop, guarded, mark)
+        self.flow.address(self.in_loop, guarded, &self.written)
     }
 
     /// A run that is not open: tells the lint what it can be.
     fn closed(&mut self, repeat: &Repeat, letters: bool) -> Result<(), Problem> {
-        let word = self.noted(self.mark).iter().filter(|&&b| b != b' ').all(|&b| repeat.set.has(b));
+        let word = self.written.readable(&repeat.set);
         if repeat.set.has(b' ') && !letters {
             self.flow.blank();
         } else if word && letters {
@@ -250,11 +256,14 @@ impl<'e, 's> Writer<'e, 's> {
                 self.flow.consumed = true;
             }
             What::Repeat(repeat) => {
-                let letters = (b'a'..=b'z').chain(b'A'..=b'Z').any(|b| repeat.set.has(b));
+                let letters = has_letters(&repeat.set);
                 self.admits = (self.admits.0 | repeat.set.has(b' '), self.admits.1 | letters);
-                let open = repeat.set.has(b' ') && letters && repeat.max > 1;
+                let open = is_open(&repeat.set) && repeat.max > 1;
                 let open = open || field.capture == Some(Slot::User);
                 if open {
+                    if !self.flow.has_address() {
+                        self.written = Written::default();
+                    }
                     self.flow.open_text(repeat.lazy, self.bounded(&repeat.until))?;
                 } else {
                     self.closed(repeat, letters)?;

@@ -12,7 +12,7 @@
 mod follow;
 mod runs;
 
-use super::probe::{address, begins, quoted, shorter, span};
+use super::probe::{address, begins, goes_on, quoted, shorter, span};
 use crate::addr::Addr;
 use crate::filter::Set;
 use crate::filter::ops::{self, SLOTS, Slot};
@@ -448,6 +448,11 @@ impl<'m, 't> Machine<'m, 't> {
                 }
                 let found = address(self.rest(*at), op == ops::HOST).ok_or(Halt::Back)?;
                 let end = *at + found.len;
+                if let Some(byte) = goes_on(self.rest(end))
+                    && !ops::is_literal_next(code, pc.wrapping_add(2), byte)
+                {
+                    return Err(Halt::Back);
+                }
                 if let Some(addr) = found.addr {
                     self.seen = (*at, end, addr);
                 }

@@ -110,6 +110,15 @@ impl Pike<'_> {
             }
             Op::Ip(_) | Op::Host(_) => {
                 for len in lengths(rest, matches!(op, Op::Host(_))) {
+                    let goes_on = match rest.get(len..).unwrap_or(b"") {
+                        [b'.', next, ..] => next.is_ascii_alphanumeric().then_some(b'.'),
+                        [b, ..] => (b.is_ascii_alphanumeric() || b"-_".contains(b)).then_some(*b),
+                        [] => None,
+                    };
+                    // Only the longest can: what follows a shorter one is its colon. Then there is no address here.
+                    if goes_on.is_some_and(|b| !ops::is_literal_next(self.code, after, b)) {
+                        break;
+                    }
                     let mut thread = skip(len);
                     (thread.slots[0], thread.slots[1]) = (at as u32, (at + len) as u32);
                     consume(thread);

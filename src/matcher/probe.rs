@@ -65,6 +65,17 @@ pub(super) fn address(text: &[u8], names: bool) -> Option<Found> {
     Some(Found { len: found.len, may_shrink: found.colons, addr: Some(found.addr) })
 }
 
+/// The byte with which `text`, that follows an address, makes a longer word of it: `192.0.2.7.example` is a name, which its
+/// owner chose. A rule that has such a byte there says so with a literal (`<ip>-<int>`).
+pub(super) fn goes_on(text: &[u8]) -> Option<u8> {
+    match text {
+        [b'.', next, ..] if next.is_ascii_alphanumeric() => Some(b'.'),
+        [b @ (b'-' | b'_'), ..] => Some(*b),
+        [b, ..] if b.is_ascii_alphanumeric() => Some(*b),
+        _ => None,
+    }
+}
+
 /// The next shorter address in `text`, which is an IPv6 address: the one that ends before its last colon.
 pub(super) fn shorter(text: &[u8]) -> Option<(usize, Addr)> {
     let mut end = text.len();

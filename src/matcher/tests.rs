@@ -93,6 +93,34 @@ fn rules_match_as_the_language_says() {
 }
 
 /// A piece of a rule, and texts that can meet it.
+#[test]
+fn an_address_is_no_part_of_a_name() {
+    let found = |rule: &str, text: &str| captured(rule, text).and_then(|(source, ..)| source);
+    for text in [
+        "9.9.9.9.evil.example",
+        "9.9.9.9-static.example",
+        "9.9.9.9x",
+        "9.9.9.9_",
+        "2001:db8::9x",
+        "9.9.9.9.8",
+    ] {
+        assert_eq!(found("<ip><...>", text), None, "{text}");
+        assert_eq!(found("from <ip>{<text>}?", &format!("from {text}")), None, "{text}");
+    }
+    for (rule, text, want) in [
+        ("<ip><...>", "9.9.9.9", "9.9.9.9"),
+        ("<ip><...>", "9.9.9.9. Bye", "9.9.9.9"),
+        ("<ip><...>", "9.9.9.9: x", "9.9.9.9"),
+        ("<ip>-<int><...>", "9.9.9.9-22;", "9.9.9.9"),
+        ("<ip>{x|-<int>}?<...>", "9.9.9.9-22;", "9.9.9.9"),
+        ("<ip>.<port:int>", "9.9.9.9.53", "9.9.9.9"),
+        ("<ip>:<port:int>", "2001:db8::9:54321", "2001:db8::9"),
+        ("[<ip>]<...>", "[2001:db8::9]x", "2001:db8::9"),
+    ] {
+        assert_eq!(found(rule, text).as_deref(), Some(want), "{rule} on {text}");
+    }
+}
+
 fn rule_text() -> impl Strategy<Value = String> {
     let leaf = prop::sample::select(vec![
         "a",
