@@ -8,21 +8,21 @@ pub const DEFAULT_TEXT: &str = include_str!("default.conf");
 
 /// The built-in jails: name, filter, enabled.
 ///
-/// Two are off. `pam-generic` counts what PAM says of any service, so an attempt on sshd would count in two jails.
-/// `kernel-drop` reads the packet filter's log, and the source of a dropped packet may be forged by anyone: with it,
-/// a stranger could have a third party banned.
+/// Four are off. `pam-generic` counts what PAM says of any service, so an attempt on sshd would count in two jails. With the
+/// others a stranger could have a third party banned: `kernel-drop` and `named-refused` tell of single packets, whose
+/// source anyone can forge, and in `pure-ftpd`'s lines a name in reverse DNS may stand for the address.
 pub const JAILS: [(&str, &str, bool); 20] = [
     ("sshd", "sshd", true),
     ("dropbear", "dropbear", true),
     ("luci", "luci", true),
     ("openvpn", "openvpn", true),
-    ("named_refused", "named-refused", true),
+    ("named_refused", "named-refused", false),
     ("nginx_http_auth", "nginx-http-auth", true),
     ("lighttpd_auth", "lighttpd-auth", true),
     ("apache_auth", "apache-auth", true),
     ("vsftpd", "vsftpd", true),
     ("proftpd", "proftpd", true),
-    ("pure_ftpd", "pure-ftpd", true),
+    ("pure_ftpd", "pure-ftpd", false),
     ("dovecot", "dovecot", true),
     ("postfix", "postfix", true),
     ("exim", "exim", true),
@@ -59,28 +59,24 @@ const fn file(path: &'static str, filters: &'static [&'static str]) -> Candidate
 }
 
 /// The files worth looking for. The usual rsyslog rules write each message into one of the first five: Debian's
-/// `mail.log` is not here since its lines are in `syslog` as well.
-pub const CANDIDATES: [Candidate; 20] = [
+/// `mail.log` is not here since its lines are in `syslog` as well. Nor are nginx's error log, Samba's log.smbd and Asterisk's
+/// messages, in which a client can write whole lines (see their filters).
+pub const CANDIDATES: [Candidate; 15] = [
     file("/var/log/auth.log", &[]),
     file("/var/log/secure", &[]),
     file("/var/log/messages", &[]),
     file("/var/log/syslog", &[]),
     file("/var/log/maillog", &[]),
-    file("/var/log/nginx/error.log", &["nginx-http-auth"]),
     file("/var/log/lighttpd/error.log", &["lighttpd-auth"]),
     file("/var/log/apache2/error.log", &["apache-auth"]),
     file("/var/log/httpd/error_log", &["apache-auth"]),
     file("/var/log/exim4/mainlog", &["exim"]),
     file("/var/log/exim/main.log", &["exim"]),
-    file("/var/log/asterisk/messages", &["asterisk"]),
-    file("/var/log/asterisk/messages.log", &["asterisk"]),
     file("/var/log/asterisk/security", &["asterisk"]),
-    file("/var/log/samba/log.smbd", &["samba"]),
     file("/var/log/mosquitto/mosquitto.log", &["mosquitto"]),
     file("/var/log/vsftpd.log", &["vsftpd"]),
     file("/var/log/proftpd/proftpd.log", &["proftpd"]),
     file("/var/log/openvpn/openvpn.log", &["openvpn"]),
-    file("/var/log/named/security.log", &["named-refused"]),
 ];
 
 /// Syslog on loopback, UDP and TCP: needs no root, and nobody else can reach it.

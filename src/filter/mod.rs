@@ -10,7 +10,7 @@
 //!
 //! ```text
 //! filter sshd
-//! app    sshd sshd-session           # program names; "postfix/*", "postfix-*", or "*" for any
+//! app    sshd sshd-session           # program names; "postfix/*", "postfix-*", "-" for none, or "*" for any
 //! kind   syslog                      # syslog | raw | clf | nginx-error | kernel
 //! strip  {{error|fatal}: {PAM: }?}?  # taken off the front of each text first
 //! fail   Failed <word> for {invalid user }?<user> from <host> port <port:int>{ ssh<int>}?

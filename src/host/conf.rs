@@ -128,9 +128,9 @@ mod tests {
     #[test]
     fn existing_files_become_sources() {
         let root = std::env::temp_dir().join(std::format!("edgeban-root-{}", std::process::id()));
-        fs::create_dir_all(root.join("var/log/nginx")).unwrap();
+        fs::create_dir_all(root.join("var/log/lighttpd")).unwrap();
         fs::create_dir_all(root.join("sbin")).unwrap();
-        for file in ["var/log/auth.log", "var/log/nginx/error.log", "sbin/logread"] {
+        for file in ["var/log/auth.log", "var/log/lighttpd/error.log", "sbin/logread"] {
             fs::write(root.join(file), "").unwrap();
         }
         let mut settings = Box::new(Settings::new());
@@ -144,7 +144,7 @@ mod tests {
                 ("udp", "", 0),
                 ("tcp", "", 0),
                 ("file", "/var/log/auth.log", 0),
-                ("file", "/var/log/nginx/error.log", 1),
+                ("file", "/var/log/lighttpd/error.log", 1),
                 ("logread", "", 0),
             ]
         );

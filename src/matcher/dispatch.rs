@@ -67,6 +67,8 @@ pub struct Matcher<'a> {
     slots: &'a [AppSlot<'a>],
     /// Filters with `app *`.
     any: u32,
+    /// Filters with `app -` or `app *`: for messages that name no program.
+    unnamed: u32,
     /// Filters that also read lines without a syslog header.
     raw: u32,
     /// By a text's first byte modulo 16: filters that may have a rule for it.
@@ -113,7 +115,7 @@ impl<'a> Matcher<'a> {
         if !slots.len().is_power_of_two() {
             return None;
         }
-        let (mut any, mut raw, mut starts, mut used) = (0u32, 0u32, [0u32; 16], 0usize);
+        let (mut any, mut unnamed, mut raw, mut starts, mut used) = (0u32, 0u32, 0u32, [0u32; 16], 0usize);
         for (index, one) in active.iter().enumerate().take(32) {
             let bit = 1u32 << index;
             if matches!(one.filter.kind, Kind::Raw | Kind::Clf | Kind::NginxError) {
@@ -125,8 +127,9 @@ impl<'a> Matcher<'a> {
                 }
             }
             for name in one.filter.apps.split_ascii_whitespace() {
-                if name == "*" {
-                    any |= bit;
+                if name == "*" || name == "-" {
+                    unnamed |= bit;
+                    any |= if name == "*" { bit } else { 0 };
                     continue;
                 }
                 // "postfix/*" is kept as "postfix/", "postfix-*" as "postfix-".
@@ -151,7 +154,7 @@ impl<'a> Matcher<'a> {
                 }
             }
         }
-        Some(Self { active, slots, any, raw, starts })
+        Some(Self { active, slots, any, unnamed, raw, starts })
     }
 
     /// The filters in use.
@@ -205,9 +208,8 @@ impl<'a> Matcher<'a> {
     /// The filters for messages of `app`.
     #[inline(always)]
     fn named(&self, app: &[u8]) -> u32 {
-        // LuCI on some releases logs with an empty tag; only filters for any program can want that.
         if app.is_empty() {
-            return self.any;
+            return self.unnamed;
         }
         let ends = ends(app);
         let found = self.any | self.slot(app, ends);
