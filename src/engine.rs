@@ -117,7 +117,7 @@ pub trait Watcher {
 #[derive(Clone, Copy, Debug)]
 pub struct Repeat {
     stream: u32,
-    last: Option<(JailId, Addr)>,
+    last: Option<(JailId, Addr, Instant)>,
 }
 
 impl Repeat {
@@ -280,15 +280,16 @@ impl<'a> Engine<'a> {
 
     fn repeated(&mut self, rules: &Rules<'_>, times: u32, input: &Input<'_>, watch: &mut dyn Watcher) {
         let slot = Repeat::of(self.parts.repeats, input.stream).filter(|slot| slot.stream == input.stream);
-        let Some((jail, ip)) = slot.and_then(|slot| slot.last) else {
+        let Some((jail, ip, told)) = slot.and_then(|slot| slot.last) else {
             return self.tally.repeats_of_nothing.bump();
         };
-        // The line has a stamp of its own kind, but the failure it repeats is the last one's: it counts as now.
-        let at = match input.clock {
-            Clock::Live(now) | Clock::CatchUp { now, .. } => now,
-            Clock::Replay(_) => self.latest,
+        // Its own stamp is not asked. In a log that waited it is no older than what it repeats.
+        let (at, now) = match input.clock {
+            Clock::Live(now) => (now, now),
+            Clock::CatchUp { now, .. } => (told, now),
+            Clock::Replay(_) => (self.latest, self.latest),
         };
-        self.court(rules, watch).failure(jail, &Failure { ip, user: None, attempts: times }, at, at);
+        self.court(rules, watch).failure(jail, &Failure { ip, user: None, attempts: times }, at, now);
     }
 
     fn court<'e, 'r>(&'e mut self, rules: &'e Rules<'r>, watch: &'e mut dyn Watcher) -> Court<'e, 'a, 'r> {

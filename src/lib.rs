@@ -129,7 +129,7 @@
 //! assert_eq!(firewall.bans, ["203.0.113.9"]);
 //!
 //! // The packet path asks the blocklist, and a timer ends what is over.
-//! assert!(engine.blocklist().lookup(Addr::v4([203, 0, 113, 9])).is_some());
+//! assert!(engine.blocklist().drops(Addr::v4([203, 0, 113, 9]), |_scope| false));
 //! let end = engine.next_expiry().expect("a ban is in force");
 //! assert_eq!(end, Instant::from_secs(2) + Policy::DEFAULT.bantime);
 //! engine.expire(end, usize::MAX, &mut firewall);

@@ -41,6 +41,15 @@ pub type Scope = u8;
 /// The scope of bans that are listed and drop nothing. Renewed with another scope, such a ban takes that one.
 pub const LISTED_ONLY: Scope = 63;
 
+/// Both on the ports of the one and of the other: every port, where they differ.
+fn joined(one: Scope, other: Scope) -> Scope {
+    match (one, other) {
+        (LISTED_ONLY, scope) | (scope, LISTED_ONLY) => scope,
+        (one, other) if one == other => one,
+        _ => 0,
+    }
+}
+
 /// One entry of the blocklist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ban {
@@ -236,13 +245,13 @@ impl<'a> Blocklist<'a> {
     fn put(&mut self, ban: Ban, now: Instant, exact: bool) -> Inserted {
         // As the slot will hold it.
         let ban = Slot::new(&ban).ban(ban.manual);
-        let known = self.get(ban.target);
-        if let Some(old) = known.filter(|old| old.until > now && (!exact || ban.until > now)) {
-            return self.renew(old, &ban, exact);
-        }
         if ban.until <= now {
             self.tally.over.bump();
             return Inserted::Over;
+        }
+        let known = self.get(ban.target);
+        if let Some(old) = known.filter(|old| old.until > now) {
+            return self.renew(old, &ban, exact);
         }
         let gone = match known {
             Some(old) => Some((old, Reason::Expired)),
@@ -272,11 +281,7 @@ impl<'a> Blocklist<'a> {
 
     fn renew(&mut self, old: Ban, new: &Ban, exact: bool) -> Inserted {
         let ban = Ban {
-            scope: match (old.scope, new.scope) {
-                (LISTED_ONLY, scope) | (scope, LISTED_ONLY) => scope,
-                (old, new) if old == new => old,
-                _ => 0,
-            },
+            scope: joined(old.scope, new.scope),
             manual: old.manual || new.manual,
             before: old.before.max(new.before),
             until: if exact { new.until } else { old.until.max(new.until) },
@@ -361,9 +366,9 @@ impl<'a> Blocklist<'a> {
         self.table.find(target.addr(), target.bits(), &mut ())
     }
 
-    /// On which ports packets of `addr` are dropped; `None` where they pass. Where several entries lie around
-    /// it and their scopes differ, that is every port (0), as for two bans of one target; use
-    /// [`Blocklist::drops`] to be exact on ports. An entry counts until [`Blocklist::expire`] has removed it.
+    /// On which ports packets of `addr` are dropped; `None` where they pass, also where it is [`LISTED_ONLY`]. Where
+    /// several entries lie around it and their scopes differ, that is every port (0), as for two bans of one target;
+    /// use [`Blocklist::drops`] to be exact on ports. An entry counts until [`Blocklist::expire`] has removed it.
     #[inline]
     pub fn lookup(&self, addr: Addr) -> Option<Scope> {
         self.merged(addr, &mut ())
@@ -377,10 +382,21 @@ impl<'a> Blocklist<'a> {
     }
 
     /// Whether a packet of `addr` is dropped, `in_scope` telling whether its port is in a set of ports. It is
-    /// asked once an entry around `addr` whose scope is not 0, until it says yes.
+    /// asked for each entry around `addr` that is on some ports, until it says yes.
     #[inline]
     pub fn drops(&self, addr: Addr, mut in_scope: impl FnMut(Scope) -> bool) -> bool {
-        self.around(addr, &mut (), false, |_, _, slot| match slot.scope() == 0 || in_scope(slot.scope()) {
+        self.any(addr, |scope| scope == 0 || scope != LISTED_ONLY && in_scope(scope))
+    }
+
+    /// Whether a ban in `scope` would be nothing new for `addr`: an entry around it is in the same scope, or on every port.
+    #[inline]
+    pub fn covers(&self, addr: Addr, scope: Scope) -> bool {
+        self.any(addr, |known| known == 0 || known == scope)
+    }
+
+    #[inline]
+    fn any(&self, addr: Addr, mut f: impl FnMut(Scope) -> bool) -> bool {
+        self.around(addr, &mut (), false, |_, _, slot| match f(slot.scope()) {
             true => Break(true),
             false => Continue(false),
         })
@@ -396,9 +412,10 @@ impl<'a> Blocklist<'a> {
 
     #[inline]
     fn merged<S: Steps>(&self, addr: Addr, steps: &mut S) -> Option<Scope> {
-        self.around(addr, steps, None, |merged, _, slot| match slot.scope() {
-            scope if scope != 0 && merged.is_none_or(|m| m == scope) => Continue(Some(scope)),
-            _ => Break(Some(0)),
+        self.around(addr, steps, None, |merged: Option<Scope>, _, slot| match slot.scope() {
+            LISTED_ONLY => Continue(merged),
+            0 => Break(Some(0)),
+            scope => Continue(Some(merged.map_or(scope, |known| joined(known, scope)))),
         })
     }
 

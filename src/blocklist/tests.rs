@@ -49,8 +49,8 @@ impl Oracle {
     }
 
     fn lookup(&self, addr: Addr) -> Option<Scope> {
-        let scopes: Vec<Scope> =
-            self.bans.iter().filter(|b| b.target.contains(addr)).map(|b| b.scope).collect();
+        let around = self.bans.iter().filter(|b| b.target.contains(addr) && b.scope != LISTED_ONLY);
+        let scopes: Vec<Scope> = around.map(|b| b.scope).collect();
         let first = *scopes.first()?;
         Some(if scopes.iter().all(|&s| s == first) { first } else { 0 })
     }
@@ -58,11 +58,18 @@ impl Oracle {
     /// Checks what the list says of an insertion, and does it. Where several entries expire at the same
     /// instant the list may evict any of them.
     fn insert(&mut self, new: Ban, now: Instant, said: Inserted) {
+        if new.until <= now {
+            return assert_eq!(said, Inserted::Over);
+        }
         if let Some(i) = self.find(new.target) {
             let old = self.bans[i];
             if old.until > now {
                 let ban = Ban {
-                    scope: if old.scope == new.scope { old.scope } else { 0 },
+                    scope: match [old.scope, new.scope] {
+                        [one, other] if one == other => one,
+                        [LISTED_ONLY, scope] | [scope, LISTED_ONLY] => scope,
+                        _ => 0,
+                    },
                     manual: old.manual | new.manual,
                     before: old.before.max(new.before),
                     until: old.until.max(new.until),
@@ -71,9 +78,6 @@ impl Oracle {
                 self.bans[i] = ban;
                 return assert_eq!(said, Inserted::Renewed { ban, old_scope: old.scope });
             }
-        }
-        if new.until <= now {
-            return assert_eq!(said, Inserted::Over);
         }
         let expected = if let Some(i) = self.find(new.target) {
             Inserted::Replaced { gone: self.bans.remove(i), reason: Reason::Expired, ban: new }
@@ -144,8 +148,12 @@ impl Oracle {
         for port in 0..4 {
             let expected =
                 self.bans.iter().any(|b| b.target.contains(addr) && [0, port].contains(&b.scope));
-            assert_eq!(list.drops(addr, |scope| scope == port), expected);
+            assert_eq!(list.drops(addr, |scope| scope == port || scope == LISTED_ONLY), expected);
+            assert_eq!(list.covers(addr, port), expected);
         }
+        let listed =
+            self.bans.iter().any(|b| b.target.contains(addr) && [0, LISTED_ONLY].contains(&b.scope));
+        assert_eq!(list.covers(addr, LISTED_ONLY), listed);
     }
 }
 
@@ -191,7 +199,7 @@ prop_compose! {
     fn any_ban()(
         target in any_target(),
         jail in 0u8..4,
-        scope in 0u8..3,
+        scope in prop_oneof![4 => 0u8..3, 1 => Just(LISTED_ONLY)],
         manual in prop::bool::weighted(0.2),
         before in 0u16..4,
         since in 0u64..5,

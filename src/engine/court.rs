@@ -30,7 +30,7 @@ impl Court<'_, '_, '_> {
         message: &Message<'_>,
         hit: &Hit<'_>,
         clock: Clock<'_>,
-    ) -> Option<(JailId, Addr)> {
+    ) -> Option<(JailId, Addr, Instant)> {
         self.tally.hits.bump();
         self.watch.hit(message, hit);
         let Some((at, now)) = self.when(message, clock) else {
@@ -40,7 +40,7 @@ impl Court<'_, '_, '_> {
         let mut last = None;
         sessions.feed(hit, message.pid, message.host, message.times, at, &mut |event| match event {
             Event::Failure(failure) => {
-                last = Some((hit.filter, failure.ip));
+                last = Some((hit.filter, failure.ip, at));
                 self.failure(hit.filter, &failure, at, now);
             }
             Event::Gained { ip, .. } => self.gained(hit.filter, ip),
@@ -92,7 +92,7 @@ impl Court<'_, '_, '_> {
         if target != jail.policy.source(failure.ip) {
             self.tally.narrowed.bump();
         }
-        if self.blocklist.lookup(failure.ip).is_some_and(|scope| scope == 0 || scope == jail.scope) {
+        if self.blocklist.covers(failure.ip, jail.scope) {
             return self.tally.already_banned.bump();
         }
         self.watch.failure(id, failure, at);

@@ -5,10 +5,16 @@ use crate::time::Instant;
 use crate::time::civil::{Calendar, Civil, Stamp};
 use core::cell::Cell;
 
-/// Now on `CLOCK_MONOTONIC`, in milliseconds since boot. The kernel's ban timeouts run on the same clock.
+/// What the engine's clock says at boot: 34 years, more than any `findtime`, so that a line that was written before has a place
+/// on it.
+const AT_BOOT: u64 = 1 << 40;
+
+/// Now on `CLOCK_MONOTONIC`, in milliseconds. The kernel's ban timeouts run on the same clock.
 pub fn now() -> Instant {
     let (s, ms) = read(libc::CLOCK_MONOTONIC);
-    Instant::from_millis((s.max(0) as u64).saturating_mul(1000).saturating_add(ms as u64))
+    Instant::from_millis(
+        (s.max(0) as u64).saturating_mul(1000).saturating_add(ms as u64).saturating_add(AT_BOOT),
+    )
 }
 
 /// The wall clock, in milliseconds since 1970-01-01T00:00:00Z. Jumps when someone sets it; a router without a
@@ -127,6 +133,8 @@ mod tests {
         let a = now();
         assert!(a > Instant::ZERO && now() >= a);
         assert!(wall() > 1_600_000_000_000);
+        // A line as old as the greatest findtime has a place on the clock, however soon after boot.
+        assert!(a - crate::time::Duration::from_secs(49 * 86_400) > Instant::ZERO);
     }
 
     #[test]

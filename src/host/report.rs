@@ -173,7 +173,7 @@ impl Core {
                 let jail = find(jail)?;
                 let scope = rules.jails.get(usize::from(jail)).map(|jail| jail.scope);
                 // As the engine has it: such a failure does not count.
-                let banned = engine.blocklist().lookup(ip).is_some_and(|on| on == 0 || Some(on) == scope);
+                let banned = scope.is_some_and(|scope| engine.blocklist().covers(ip, scope));
                 engine.attempt(rules, jail, ip, now, &mut live).map_err(refused)?;
                 Ok(Some(u64::from(!banned)))
             }
