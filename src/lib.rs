@@ -29,7 +29,7 @@
 //!
 //! # Embedding the core
 //!
-//! Lend the tables, choose filters and jails, push bytes with the time they came at, and hear of bans. A whole program:
+//! Lend the tables, choose filters and jails, push bytes with their arrival time, and receive bans. A complete program:
 //!
 //! ```
 //! use edgeban::addr::Addr;

@@ -1,7 +1,7 @@
-//! Slots found by hash and given up by age: the bookkeeping under the session and jail tables.
+//! A hash index with least-recently-used eviction, under the session and jail tables.
 //!
 //! In: 64-bit keyed hashes and slot numbers. Out: slot numbers, 0 to [`Index::capacity`] − 1, for the caller's own
-//! slice of entries. Memory is lent: one [`Link`] a slot, and buckets (half as many as slots to twice as many;
+//! slice of entries. Memory is lent: one [`Link`] per slot, and buckets (half as many as slots to twice as many;
 //! fewer make longer chains). When full, [`Index::insert`] returns `None` and the caller removes
 //! [`Index::oldest`] first. Each operation costs O(1) plus the length of one chain, which stays near slots ÷
 //! buckets because the hash is keyed with a secret. Nothing panics, on any argument.
@@ -60,7 +60,7 @@ pub struct Index<'a> {
 }
 
 impl<'a> Index<'a> {
-    /// An empty index over `links` (at most 65,534 of them are used) and `buckets` (at most 32,768). Without a
+    /// An empty index over `links` (at most 65,535 of them are used) and `buckets` (at most 32,768). Without a
     /// bucket it has no capacity.
     pub fn new(links: &'a mut [Link], buckets: &'a mut [u16]) -> Self {
         let slots = if buckets.is_empty() { 0 } else { links.len().min(usize::from(NONE)) };

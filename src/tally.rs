@@ -1,4 +1,4 @@
-//! Counters: one saturating number a kind of event.
+//! Saturating counters, one per kind of event.
 //!
 //! Nothing is lost silently: whatever a stage drops, refuses or evicts it counts here, and `status`
 //! shows every counter by name. Counters are 64 bit and plain (one thread owns an engine), so they

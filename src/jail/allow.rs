@@ -1,8 +1,8 @@
 //! Who is never banned: loopback and multicast, the settings' list, this device's own addresses, its gateways.
 //!
-//! A question costs two binary searches. The list is rebuilt as a whole ([`Allow::clear`], then [`Allow::add`]) where
-//! the settings or the device's addresses change. When full, `add` says so: the caller must then refuse the settings, for
-//! a list that is not whole does not protect.
+//! A question costs three binary searches. The list is rebuilt as a whole ([`Allow::clear`], then [`Allow::add`]) where
+//! the settings or the device's addresses change. When full, `add` says so: the caller must then refuse the settings,
+//! because a partial list protects nobody.
 
 use crate::addr::{Addr, Prefix};
 use core::cmp::Ordering;

@@ -4,7 +4,7 @@ use crate::addr::{Addr, Prefix};
 use crate::time::{Duration, Instant};
 use heapless::Vec;
 
-/// The numbers of a jail. Every value is usable; what lies outside its range counts as the nearest that does not.
+/// The numbers of a jail. Any value is accepted; out-of-range values are clamped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// How many failures within `findtime` make a ban; 0 counts as 1. At most [`crate::jail::Tracker::longest`].

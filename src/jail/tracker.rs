@@ -78,7 +78,7 @@ impl Totals {
 /// What the caller lends. For N sources: N `slots`, N `links`, N ÷ 2 to 2 N `buckets` (16 bits each), and
 /// N × R `times`, where R is the greatest `maxretry` of any jail (twice that, where stamps come late and out of order).
 pub struct Storage<'a> {
-    /// The sources; at most 65,534 are used.
+    /// The sources; at most 65,535 are used.
     pub slots: &'a mut [Slot],
     /// Stamps of the failures, R a slot.
     pub times: &'a mut [u32],

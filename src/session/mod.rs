@@ -51,7 +51,7 @@ pub struct Failure<'a> {
 pub enum Event<'a> {
     /// Someone failed.
     Failure(Failure<'a>),
-    /// Someone proved to be who they say: their earlier failures were mistakes.
+    /// Someone authenticated: their earlier failures were mistakes.
     Gained {
         /// Who.
         ip: Addr,
@@ -194,7 +194,7 @@ pub struct Sessions<'a> {
 
 impl<'a> Sessions<'a> {
     /// No sessions yet. `key` is secret and random, so that nobody can aim at a hash chain; `timeout` is how long a
-    /// session may be silent. At most 65,534 entries are used; with none, only lines that carry an address count.
+    /// session may be silent. At most 65,535 entries are used; with none, only lines that carry an address count.
     pub fn new(storage: Storage<'a>, key: [u8; 16], timeout: Duration) -> Self {
         let Storage { entries, links, buckets } = storage;
         let used = links.len().min(entries.len());
