@@ -11,7 +11,6 @@ pub mod net;
 pub mod signal;
 pub mod spawn;
 pub mod stdio;
-pub mod timer;
 
 use core::ffi::c_int;
 use core::fmt;
