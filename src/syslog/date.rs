@@ -11,7 +11,7 @@ use memchr::memchr;
 pub(super) enum Kind {
     /// `Jul  1 21:37:58`, also with a year, and ISO 8601 with a `T`: a syslogd wrote it.
     Bsd,
-    /// `2026-07-01 21:37:58`: a syslogd or a daemon. It is read as a syslogd's if a tag follows, after a host a tag
+    /// `2026-07-01 21:37:58`, or seconds since 1970: a syslogd or a daemon. It is read as a syslogd's if a tag follows, after a host a tag
     /// with a pid. Who feeds a daemon's file whose second word may be a client's binds it to that daemon's filters.
     Iso,
     /// `Wed Jul  1 21:37:58 2026`: logread or a daemon.
@@ -56,6 +56,8 @@ fn kind_of(date: &[u8]) -> Kind {
     match *date {
         [_, _, _, _, b'-', _, _, b'-', _, _, b'T', ..] => Kind::Bsd,
         [_, _, _, _, b'-', _, _, b'-', _, _, b' ', ..] => Kind::Iso,
+        // Seconds since 1970, as `journalctl -o short-unix` has them.
+        [b'0'..=b'9', ..] if date.iter().all(|b| b.is_ascii_digit() || *b == b'.') => Kind::Iso,
         [b'A'..=b'Z', _, _, b' ', b'A'..=b'Z', ..] => Kind::Ctime,
         [b'A'..=b'Z', _, _, b' ', ..] if !date.contains(&b',') => Kind::Bsd,
         _ => Kind::Other,

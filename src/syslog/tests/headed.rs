@@ -57,6 +57,8 @@ fn files_of_syslogds() {
             gw|sshd|9|x
         2026-07-01 21:37:58 gw sshd[9]: x
             gw|sshd|9|x
+        1782934678.123456 gw sshd[9]: x
+            gw|sshd|9|x
         2026-07-01 19:37:58 UTC gw test-demo(pam_unix)[13709] F2B
             gw|test-demo(pam_unix)|13709|F2B
         2026-07-01 21:37:58,388 fail2ban.actions: NOTICE [x] Ban

@@ -16,6 +16,8 @@ fn daemons_own_files() {
         ("[01/Jul/2026:21:37:58 ] x", "x", true),
         ("2026-07-01 21:37:58: (mod_auth.c.828) x", "(mod_auth.c.828) x", true),
         ("2026-07-01T19:37:58Z: Failed Login", "Failed Login", true),
+        ("1782934678.123    5 192.0.2.7 TCP_DENIED/407 x", "5 192.0.2.7 TCP_DENIED/407 x", true),
+        ("1782934678.123 x sshd: y", "x sshd: y", true),
         ("2026-07-01 21:37:58 H=(x sshd[1]: y) [192.0.2.7] x", "H=(x sshd[1]: y) [192.0.2.7] x", true),
         ("2026-07-01 21:37:58 \"x sshd[1]: y", "\"x sshd[1]: y", true),
         ("2026-07-01 21:37:58.000 Connection \"CID-72\": User", "Connection \"CID-72\": User", true),
