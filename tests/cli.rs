@@ -529,6 +529,19 @@ fn check_says_file_and_line_of_every_error() {
     let filter = folder.file("own.filter", "filter own\napp own\nfail <ip\n");
     let good = format!("config jail 'own'\n\toption filter_file '{filter}'\n");
     edgeban(&["check", "-c", &folder.file("own", good)]).exits(1).says(&format!("{filter}:3:6: "));
+    // One mistake is told once, with the line of its option.
+    let mode =
+        |file: &str| format!("config jail 'own'\n\toption mode 'ddos'\n\toption filter_file '{file}'\n");
+    let done = edgeban(&["check", "-c", &folder.file("mode", mode(&filter))]).exits(1);
+    assert_eq!(done.err.lines().count(), 1, "{}", done.err);
+    let none = folder.path("none.filter");
+    let done = edgeban(&["check", "-c", &folder.file("mode", mode(&none))]).exits(1);
+    assert!(done.err.contains("mode:3: jail own: ") && done.err.lines().count() == 1, "{}", done.err);
+    let own = folder.file("own.filter", "\u{feff}filter own\napp own\nfail <ip>\n");
+    let conf = folder.file("mode", mode(&own));
+    edgeban(&["check", "-c", &conf])
+        .exits(1)
+        .says(&format!("{conf}:2: jail own: filter own has no mode ddos"));
     let good = folder.file("good", "config jail 'sshd'\n\toption maxretry '2'\n");
     assert!(edgeban(&["check", "-c", &good]).exits(0).out.starts_with(&format!("{good}: fine")));
     // The settings count in a replay.
