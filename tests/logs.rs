@@ -5,8 +5,9 @@
 mod cli;
 
 use cli::{Folder, command, edgeban, keys, run};
+use core::time::Duration;
 use edgeban::host::value::Value;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 fn fail(stamp: &str, ip: &str) -> String {
     format!("{stamp} gw sshd[100]: Failed password for root from {ip} port 4001 ssh2\n")
