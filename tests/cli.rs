@@ -195,6 +195,10 @@ fn help_manual_and_completions_know_what_the_program_knows() {
         );
         assert!(zsh.contains(&format!("'{command}:")), "{command}");
     }
+    for mode in edgeban::rules::ALL.iter().flat_map(|filter| filter.modes).filter(|mode| !mode.is_empty()) {
+        let offered = [bash, fish, &zsh].map(|text| text.contains(&format!("mode={mode}")));
+        assert_eq!(offered, [true; 3], "mode={mode}");
+    }
 }
 
 /// The options that the bash completion offers for `command`.
@@ -272,7 +276,7 @@ fn odd_files_are_read_or_named() {
     edgeban(&["replay", &plain, &file]).exits(1).says("edgeban: ").says("directory");
     edgeban(&["check", "-c", &file]).exits(1).says(&format!("edgeban: {file}: "));
     edgeban(&["test", "--filter", "sshdd", &plain]).exits(2).says("did you mean sshd?");
-    edgeban(&["filters", "dropbare"]).exits(1).says("did you mean dropbear?");
+    edgeban(&["filters", "dropbare"]).exits(2).says("did you mean dropbear?");
     edgeban(&["statsu"]).exits(2).says("did you mean status?");
 }
 
@@ -529,6 +533,19 @@ fn check_says_file_and_line_of_every_error() {
     let filter = folder.file("own.filter", "filter own\napp own\nfail <ip\n");
     let good = format!("config jail 'own'\n\toption filter_file '{filter}'\n");
     edgeban(&["check", "-c", &folder.file("own", good)]).exits(1).says(&format!("{filter}:3:6: "));
+    // One mistake is told once, with the line of its option.
+    let mode =
+        |file: &str| format!("config jail 'own'\n\toption mode 'ddos'\n\toption filter_file '{file}'\n");
+    let done = edgeban(&["check", "-c", &folder.file("mode", mode(&filter))]).exits(1);
+    assert_eq!(done.err.lines().count(), 1, "{}", done.err);
+    let none = folder.path("none.filter");
+    let done = edgeban(&["check", "-c", &folder.file("mode", mode(&none))]).exits(1);
+    assert!(done.err.contains("mode:3: jail own: ") && done.err.lines().count() == 1, "{}", done.err);
+    let own = folder.file("own.filter", "\u{feff}filter own\napp own\nfail <ip>\n");
+    let conf = folder.file("mode", mode(&own));
+    edgeban(&["check", "-c", &conf])
+        .exits(1)
+        .says(&format!("{conf}:2: jail own: filter own has no mode ddos"));
     let good = folder.file("good", "config jail 'sshd'\n\toption maxretry '2'\n");
     assert!(edgeban(&["check", "-c", &good]).exits(0).out.starts_with(&format!("{good}: fine")));
     // The settings count in a replay.
@@ -547,12 +564,31 @@ fn filters_are_listed_and_shown() {
         assert!(listed.contains(name), "{name}");
         let shown = edgeban(&["filters", name]).exits(0).out;
         assert!(shown.contains(&format!("filter {name}")), "{shown}");
-        let last = number(object, "rules");
+        let rules = object.get("rules").expect("rules").items();
+        let last = rules.len();
+        for (at, rule) in rules.iter().enumerate() {
+            assert_eq!(keys(rule), ["rule", "line", "verdict", "modes", "text"]);
+            assert_eq!(number(rule, "rule"), at as i64 + 1);
+            assert!(text(rule, "text").starts_with(text(rule, "verdict")));
+            let named: Vec<&str> =
+                text(rule, "text").split(' ').next().unwrap_or("").split(['@', ',']).collect();
+            let modes: Vec<&str> =
+                rule.get("modes").expect("modes").items().iter().map(Value::text).collect();
+            let all = object.get("modes").expect("modes").items().len();
+            assert!(
+                named.len() == 1 && modes.len() == all || modes.iter().all(|mode| named.contains(mode))
+            );
+        }
         assert!(shown.lines().any(|l| l.starts_with(&format!("{last:>4}  "))), "{name}: no rule {last}");
     }
     let one = edgeban(&["filters", "sshd", "--json"]).exits(0).json();
     assert_eq!((one.len(), text(&one[0], "name")), (1, "sshd"));
-    edgeban(&["filters", "nosuch"]).exits(1).says("nosuch");
+    edgeban(&["filters", "nosuch"]).exits(2).says("nosuch");
+    // Without the numbers it is a filter.
+    let folder = Folder::new("filters");
+    let text: String =
+        edgeban(&["filters", "sshd"]).out.lines().map(|l| format!("{}\n", &l[6..])).collect();
+    edgeban(&["test", "--filter-file", &folder.file("own", text), "-"]).exits(0);
 }
 
 #[test]

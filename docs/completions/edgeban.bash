@@ -22,7 +22,7 @@ _edgeban() {
 			;;
 		--rule | --jail) return ;;
 		--set)
-			mapfile -t COMPREPLY < <(compgen -W 'mode=normal mode=ddos mode=extra mode=aggressive' -- "$cur")
+			mapfile -t COMPREPLY < <(compgen -W 'mode=normal mode=ddos mode=extra mode=aggressive mode=auth mode=connections' -- "$cur")
 			return
 			;;
 		esac

@@ -31,5 +31,5 @@ complete -c edgeban -n '__edgeban_in unban' -l all -d 'every ban'
 complete -c edgeban -n '__edgeban_in test' -l filter -x -d 'built-in filter'
 complete -c edgeban -n '__edgeban_in test' -l filter-file -r -F -d 'filter text'
 complete -c edgeban -n '__edgeban_in test' -l rule -x -d 'one rule'
-complete -c edgeban -n '__edgeban_in test' -l set -x -a 'mode=normal mode=ddos mode=extra mode=aggressive'
+complete -c edgeban -n '__edgeban_in test' -l set -x -a 'mode=normal mode=ddos mode=extra mode=aggressive mode=auth mode=connections'
 complete -c edgeban -n '__edgeban_in test replay' -F

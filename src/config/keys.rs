@@ -78,9 +78,9 @@ pub(super) fn clear(index: usize, policy: &mut Policy) {
 
 pub(super) static GLOBAL: [Key<Global>; 10] = [
     one("enabled", |g, v| flag(v).map(|b| g.enabled = b)),
-    one("max_bans", |g, v| small(v, 16, 1 << 20).map(|n| g.max_bans = n)),
-    one("max_tracked", |g, v| small(v, 16, 1 << 20).map(|n| g.max_tracked = n)),
-    one("max_sessions", |g, v| small(v, 16, 1 << 16).map(|n| g.max_sessions = n)),
+    one("max_bans", |g, v| small(v, 16, (1 << 20) - 1).map(|n| g.max_bans = n)),
+    one("max_tracked", |g, v| small(v, 16, 0xffff).map(|n| g.max_tracked = n)),
+    one("max_sessions", |g, v| small(v, 16, 0xffff).map(|n| g.max_sessions = n)),
     one("max_line", |g, v| small(v, 1 << 10, 1 << 16).map(|n| g.max_line = n)),
     many("allow", |g, v| add(&mut g.allow, prefix(v)?)),
     one("state_dir", |g, v| path(v).map(|p| g.state_dir = p)),

@@ -85,7 +85,7 @@ pub enum LogLevel {
     Info,
     /// Each failure.
     Debug,
-    /// Each line.
+    /// As `Debug`; nothing says more.
     Trace,
 }
 
@@ -96,9 +96,9 @@ pub struct Actions(u8);
 impl Actions {
     /// Drop packets in the firewall.
     pub const NFTABLES: Self = Self(1);
-    /// Only write it to the log.
+    /// Only list it and write it to the log, as every ban is.
     pub const LOG: Self = Self(2);
-    /// Nothing: the ban is listed and has no effect.
+    /// As [`Actions::LOG`].
     pub const NONE: Self = Self(4);
 
     /// Whether all of `other` is in here.
@@ -170,6 +170,10 @@ pub struct Jail {
     pub name: Name,
     /// The line of its section, 0 where it is built in.
     pub line: u32,
+    /// The line of its `filter` or `filter_file`, else that of its section.
+    pub filter_line: u32,
+    /// The line of its `mode`, else that of its section.
+    pub mode_line: u32,
     /// Whether it works.
     pub enabled: bool,
     /// Its built-in filter; empty where it has a [`Jail::filter_file`].
@@ -260,11 +264,11 @@ pub struct Source {
 pub struct Global {
     /// Whether the daemon works at all.
     pub enabled: bool,
-    /// Entries of the blocklist, 16 to 1,048,576.
+    /// Entries of the blocklist, 16 to 1,048,575.
     pub max_bans: u32,
-    /// Sources with failures that are remembered, 16 to 1,048,576.
+    /// Sources with failures that are remembered, 16 to 65,535.
     pub max_tracked: u32,
-    /// Sessions that are followed, 16 to 65,536.
+    /// Sessions that are followed, 16 to 65,535.
     pub max_sessions: u32,
     /// The longest line in bytes, 1,024 to 65,536; a longer one is dropped whole.
     pub max_line: u32,
@@ -315,10 +319,10 @@ impl Default for Settings {
     }
 }
 
-/// No end point yet.
 /// Connections of a TCP source unless it says otherwise: half a MiB of line buffers, if all are in use.
 const CONNECTIONS: u16 = 64;
 
+/// No end point yet.
 const NOWHERE: Endpoint = Endpoint { addr: Addr::UNSPECIFIED, port: 0 };
 
 /// The control socket, unless the file says otherwise.
@@ -346,6 +350,8 @@ impl Jail {
         Self {
             name,
             line,
+            filter_line: line,
+            mode_line: line,
             enabled: true,
             filter: Name::new(),
             filter_file: Path::new(),
@@ -355,5 +361,10 @@ impl Jail {
             allow: Vec::new(),
             own: 0,
         }
+    }
+
+    /// What a source names that is for this jail: its built-in filter, or of one with a [`Jail::filter_file`] the jail.
+    pub fn bound_by(&self) -> &Name {
+        if self.filter_file.is_empty() { &self.filter } else { &self.name }
     }
 }

@@ -29,8 +29,10 @@ pub enum Kind {
     TooLong(usize),
     /// More than this many of them.
     TooMany(usize),
-    /// Not a section name: 1 to 31 of `a-z A-Z 0-9 _ -`.
+    /// Not a name: 1 to 31 of `a-z A-Z 0-9 _ -`.
     BadName,
+    /// A jail without a name.
+    NoName,
     /// A second section with the same name, or a second global section.
     Duplicate,
     /// A jail with a name that edgeban gives to bans itself.
@@ -39,6 +41,8 @@ pub enum Kind {
     SameSource(u32),
     /// No built-in filter has this name.
     UnknownFilter,
+    /// A source is for a filter that no enabled jail has, so its lines would be for nobody.
+    Unused,
     /// The filter has no such mode.
     UnknownMode,
     /// The section needs this option.
@@ -54,6 +58,8 @@ pub struct Problem<'a> {
     pub line: u32,
     /// What.
     pub kind: Kind,
+    /// The option whose value is at fault; empty where it is something else.
+    pub option: &'a str,
     /// The word at fault, without control characters other than tabs; empty where the whole line is.
     pub text: &'a str,
     /// A known word that looks like it.
@@ -64,6 +70,9 @@ impl fmt::Display for Problem<'_> {
     /// The message, without the line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.text;
+        if !self.option.is_empty() {
+            write!(f, "option {}: ", self.option)?;
+        }
         match self.kind {
             Kind::Syntax(Syntax::NotUtf8) => f.write_str("not UTF-8 text"),
             Kind::Syntax(Syntax::Control) => f.write_str("a NUL or another control character"),
@@ -90,9 +99,7 @@ impl fmt::Display for Problem<'_> {
             }
             Kind::TooLong(max) => write!(f, "'{text}' is longer than {max} bytes"),
             Kind::TooMany(max) => write!(f, "more than {max} of '{text}'"),
-            Kind::BadName if text.is_empty() => {
-                f.write_str("the section needs a name, such as config jail 'sshd'")
-            }
+            Kind::NoName => f.write_str("the section needs a name, such as config jail 'sshd'"),
             Kind::BadName => write!(f, "'{text}' is not a name: 1 to 31 of a-z A-Z 0-9 _ -"),
             Kind::Duplicate => write!(f, "a second section '{text}'"),
             Kind::Reserved => {
@@ -100,6 +107,9 @@ impl fmt::Display for Problem<'_> {
             }
             Kind::SameSource(line) => write!(f, "this '{text}' source is that of line {line} again"),
             Kind::UnknownFilter => write!(f, "no built-in filter is called '{text}'"),
+            Kind::Unused => {
+                write!(f, "no enabled jail has the filter '{text}', so nothing would read this source")
+            }
             Kind::UnknownMode => write!(f, "the filter has no mode '{text}'"),
             Kind::Missing(option) => write!(f, "'{text}' needs option {option}"),
             Kind::Useless(why) => write!(f, "option '{text}' means nothing with {why}"),

@@ -4,8 +4,8 @@ use super::keys::{self, GLOBAL, JAIL, Key, POLICY, SOURCE};
 use super::problem::Likeness;
 use super::uci::{Item, Items, Word};
 use super::{
-    CONNECTIONS, Framing, Jail, Kind, Known, MAX_JAILS, MAX_SOURCES, MAX_VALUE, NOWHERE, Path, Policy,
-    Problem,
+    CONNECTIONS, Framing, Jail, Kind, Known, MAX_BOUND, MAX_JAILS, MAX_SOURCES, MAX_VALUE, NOWHERE, Path,
+    Policy, Problem,
 };
 use super::{Settings, Source, SourceKind, builtin, value};
 
@@ -29,9 +29,16 @@ struct Open {
     line: u32,
     /// Options seen, one bit a row: of [`POLICY`] from bit 0, of the section's own table from bit 16.
     seen: u32,
-    /// Lines of the options `filter` and `mode`, for what is checked at the section's end.
-    filter: u32,
-    mode: u32,
+    /// The lines of the section's own options by row, 0 where they are not given, for what is checked at its end.
+    lines: [u32; 16],
+    /// Whether a source's kind is no kind, so that nothing can be said of its other options.
+    odd: bool,
+}
+
+impl Open {
+    fn new(section: Section, line: u32) -> Self {
+        Self { section, line, seen: 0, lines: [0; 16], odd: false }
+    }
 }
 
 struct Reader<'r, 'k> {
@@ -43,6 +50,8 @@ struct Reader<'r, 'k> {
     open: Open,
     /// Names of sources: libuci has one section of a name, whatever its type, and merges what follows into it.
     names: heapless::Vec<super::Name, MAX_SOURCES, u8>,
+    /// The lines of the filters that sources name, in their order.
+    bound: heapless::Vec<u32, { MAX_SOURCES * MAX_BOUND }, u8>,
 }
 
 type Text = heapless::String<MAX_VALUE, u8>;
@@ -53,9 +62,10 @@ impl Settings {
     /// [`Settings::new`] again, so that half a configuration is never used.
     pub fn read(&mut self, text: &[u8], known: &[Known<'_>], report: &mut dyn FnMut(Problem<'_>)) -> bool {
         self.reset();
-        let open = Open { section: Section::None, line: 0, seen: 0, filter: 0, mode: 0 };
-        let names = heapless::Vec::new();
-        let mut reader = Reader { settings: self, known, report, fine: true, global: false, open, names };
+        let open = Open::new(Section::None, 0);
+        let (names, bound) = (heapless::Vec::new(), heapless::Vec::new());
+        let mut reader =
+            Reader { settings: self, known, report, fine: true, global: false, open, names, bound };
         let mut items = Items::new(text);
         while let Some((line, item)) = items.next() {
             match item {
@@ -133,7 +143,7 @@ fn row<T>(table: &[Key<T>], name: &str) -> Option<usize> {
 impl Reader<'_, '_> {
     fn problem(&mut self, line: u32, kind: Kind, text: &str, hint: Option<&str>) {
         self.fine = false;
-        (self.report)(Problem { line, kind, text, hint });
+        (self.report)(Problem { line, kind, option: "", text, hint });
     }
 
     fn item(&mut self, line: u32, item: Item<'_>) {
@@ -142,7 +152,7 @@ impl Reader<'_, '_> {
             Item::Section { kind, name } => {
                 self.close();
                 let section = self.section(line, kind, name);
-                self.open = Open { section, line, seen: 0, filter: line, mode: line };
+                self.open = Open::new(section, line);
             }
             Item::Option { key, value } => self.option(line, key, value, false),
             Item::List { key, value } => self.option(line, key, value, true),
@@ -225,6 +235,10 @@ impl Reader<'_, '_> {
         let text = name.unwrap_or("");
         let name = match value::name(text) {
             Ok(name) => name,
+            Err(_) if text.is_empty() => {
+                self.problem(line, Kind::NoName, text, None);
+                return Section::Skipped;
+            }
             Err(kind) => {
                 self.problem(line, kind, text, None);
                 return Section::Skipped;
@@ -268,10 +282,8 @@ impl Reader<'_, '_> {
             return self.problem(line, Kind::Twice, &key, None);
         }
         self.open.seen |= 1 << bit;
-        match key.as_str() {
-            "filter" | "filter_file" => self.open.filter = line,
-            "mode" => self.open.mode = line,
-            _ => {}
+        if let Some(at) = own.and_then(|i| self.open.lines.get_mut(i)) {
+            *at = line;
         }
         if is_list && !list {
             // `option port '22 80'`: UCI reads an option as a list with blanks between the values.
@@ -322,9 +334,18 @@ impl Reader<'_, '_> {
                 }
             }
         };
-        if let Err(kind) = done {
-            let text = if matches!(kind, Kind::TooMany(_) | Kind::Useless(_)) { key } else { text };
-            self.problem(line, kind, text, None);
+        match done {
+            Ok(()) if self.open.section == Section::Source && key == "filter" => {
+                // There is room for as many as sources can name.
+                let _ = self.bound.push(line);
+            }
+            Ok(()) => {}
+            Err(kind @ (Kind::TooMany(_) | Kind::Useless(_))) => self.problem(line, kind, key, None),
+            Err(kind) => {
+                self.open.odd |= key == "kind";
+                self.fine = false;
+                (self.report)(Problem { line, kind, option: key, text, hint: None });
+            }
         }
     }
 
@@ -346,6 +367,12 @@ impl Reader<'_, '_> {
         own.is_some_and(|i| self.open.seen >> (i + 16) & 1 == 1)
     }
 
+    /// The line of one of the section's own options, or of the section where it is not given.
+    fn line_of(&self, own: Option<usize>) -> u32 {
+        let line = own.and_then(|i| self.open.lines.get(i)).filter(|line| **line > 0);
+        line.copied().unwrap_or(self.open.line)
+    }
+
     /// The section at hand ends: what it lacks.
     fn close(&mut self) {
         match self.open.section {
@@ -357,11 +384,19 @@ impl Reader<'_, '_> {
 
     fn close_source(&mut self) {
         let line = self.open.line;
-        if !self.has(row(&SOURCE, "kind")) {
+        let has_kind = self.has(row(&SOURCE, "kind"));
+        let Some(source) = self.settings.sources.last_mut() else { return };
+        let kind = source.kind;
+        if !has_kind || self.open.odd {
+            // What it is was told to be open, so it is not compared with others.
+            source.enabled = false;
+        }
+        if !has_kind {
             return self.problem(line, Kind::Missing("kind"), "source", None);
         }
-        let Some(source) = self.settings.sources.last() else { return };
-        let kind = source.kind;
+        if self.open.odd {
+            return;
+        }
         let (needs, takes): (&str, &[&str]) = match kind {
             SourceKind::Udp => ("listen", &["listen"]),
             SourceKind::Tcp => ("listen", &["listen", "framing", "connections"]),
@@ -370,7 +405,8 @@ impl Reader<'_, '_> {
             SourceKind::Stdin => ("", &["framing"]),
         };
         for option in ["listen", "path", "framing", "connections"] {
-            let has = self.has(row(&SOURCE, option));
+            let at = row(&SOURCE, option);
+            let has = self.has(at);
             if option == needs && !has {
                 self.problem(
                     line,
@@ -379,7 +415,7 @@ impl Reader<'_, '_> {
                     None,
                 );
             } else if has && !takes.contains(&option) {
-                self.problem(line, Kind::Useless(kind.name()), option, None);
+                self.problem(self.line_of(at), Kind::Useless(kind.name()), option, None);
             }
         }
     }
@@ -387,21 +423,29 @@ impl Reader<'_, '_> {
     /// Sources name filters, or jails for the filters of their files; a jail may come after its source.
     fn bound(&mut self) {
         let (settings, known) = (&*self.settings, self.known);
-        for source in &settings.sources {
-            for name in &source.filters {
-                if !known.iter().any(|k| k.name == name.as_str()) && settings.jail(name).is_none() {
-                    let mut likeness = Likeness::of(name);
-                    known.iter().for_each(|k| likeness.look(k.name));
-                    let hint = likeness.found();
-                    self.fine = false;
-                    (self.report)(Problem {
-                        line: source.line,
-                        kind: Kind::UnknownFilter,
-                        text: name,
-                        hint,
-                    });
+        // A jail that was not read for its problems may be the one that is meant.
+        let whole = self.fine;
+        let names =
+            settings.sources.iter().flat_map(|s| s.filters.iter().map(move |name| (s.enabled, name)));
+        for (&line, (enabled, name)) in self.bound.iter().zip(names) {
+            let mut likeness = Likeness::of(name);
+            let kind = if settings.jails.iter().any(|jail| jail.enabled && jail.bound_by() == name)
+                || settings.jails.is_empty() && builtin::JAILS.iter().any(|(_, of, on)| *on && of == name)
+            {
+                continue;
+            } else if known.iter().any(|k| k.name == name.as_str())
+                || settings.jails.iter().any(|jail| jail.bound_by() == name)
+            {
+                if !enabled || !whole {
+                    continue;
                 }
-            }
+                Kind::Unused
+            } else {
+                known.iter().for_each(|k| likeness.look(k.name));
+                Kind::UnknownFilter
+            };
+            self.fine = false;
+            (self.report)(Problem { line, kind, option: "filter", text: name, hint: likeness.found() });
         }
     }
 
@@ -416,13 +460,15 @@ impl Reader<'_, '_> {
                     && other.path == source.path
             };
             // A source that lacks what it needs was told already.
-            let whole =
-                source.listen != NOWHERE || !source.path.is_empty() || source.kind == SourceKind::Logread;
+            let whole = source.listen != NOWHERE
+                || !source.path.is_empty()
+                || matches!(source.kind, SourceKind::Logread | SourceKind::Stdin);
             if let Some(first) = sources.iter().take(at).find(same).filter(|_| whole) {
                 self.fine = false;
                 (self.report)(Problem {
                     line: source.line,
                     kind: Kind::SameSource(first.line),
+                    option: "",
                     text: source.kind.name(),
                     hint: None,
                 });
@@ -432,12 +478,16 @@ impl Reader<'_, '_> {
 
     fn close_jail(&mut self) {
         let (line, known) = (self.open.line, self.known);
-        let (has_filter, has_file) = (self.has(row(&JAIL, "filter")), self.has(row(&JAIL, "filter_file")));
+        let (filter_row, file_row) = (row(&JAIL, "filter"), row(&JAIL, "filter_file"));
+        let (has_filter, has_file) = (self.has(filter_row), self.has(file_row));
+        let filter_line = self.line_of(if has_file { file_row } else { filter_row });
+        let mode_line = self.line_of(row(&JAIL, "mode"));
         let Some(jail) = self.settings.jails.last_mut() else { return };
+        (jail.filter_line, jail.mode_line) = (filter_line, mode_line);
         let name = jail.name.clone();
         if has_file {
             if has_filter {
-                self.problem(self.open.filter, Kind::Useless("filter_file"), "filter", None);
+                self.problem(self.line_of(filter_row), Kind::Useless("filter_file"), "filter", None);
             }
             return;
         }
@@ -457,13 +507,13 @@ impl Reader<'_, '_> {
                 let mut likeness = Likeness::of(&filter);
                 known.iter().for_each(|k| likeness.look(k.name));
                 let hint = likeness.found();
-                self.problem(self.open.filter, Kind::UnknownFilter, &filter, hint);
+                self.problem(filter_line, Kind::UnknownFilter, &filter, hint);
             }
             Some(k) if mode != "normal" && !k.modes.contains(&mode.as_str()) => {
                 let mut likeness = Likeness::of(&mode);
                 k.modes.iter().for_each(|mode| likeness.look(mode));
                 let hint = likeness.found();
-                self.problem(self.open.mode, Kind::UnknownMode, &mode, hint);
+                self.problem(mode_line, Kind::UnknownMode, &mode, hint);
             }
             Some(_) => {}
         }

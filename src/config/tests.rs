@@ -45,7 +45,7 @@ fn the_sample_is_the_builtin_configuration() {
     assert!(builtin.builtin_sources && !sample.builtin_sources);
     sample.builtin_sources = true;
     for jail in sample.jails.iter_mut() {
-        (jail.line, jail.own) = (0, 0);
+        (jail.line, jail.filter_line, jail.mode_line, jail.own) = (0, 0, 0, 0);
     }
     for source in sample.sources.iter_mut() {
         source.line = 0;
@@ -175,22 +175,22 @@ fn every_problem_is_told_with_its_line() {
     let expect = "\
 1: option 'x' before the first section
 3: unknown option 'max_ban'; did you mean 'max_bans'?
-4: '5' is not within 16 to 1048576
+4: option max_bans: '5' is not within 16 to 1048575
 5: 'max_line' takes one value: write option, not list
-6: 'maybe' is not 1 or 0
-7: '1.2.3.4/40' is not an address or a prefix such as 192.0.2.0/24
+6: option enabled: 'maybe' is not 1 or 0
+7: option allow: '1.2.3.4/40' is not an address or a prefix such as 192.0.2.0/24
 8: option 'enabled' is given twice
 9: unknown section type 'sauce'; did you mean 'source'?
 11: 'source' needs option kind
 13: 'udp' needs option listen
-13: option 'path' means nothing with udp
-16: no built-in filter is called 'sshdd'; did you mean 'sshd'?
-16: option 'framing' means nothing with file
-18: 'x' is not an absolute path
+15: option 'path' means nothing with udp
+18: option path: 'x' is not an absolute path
+19: option 'framing' means nothing with file
+20: option filter: no built-in filter is called 'sshdd'; did you mean 'sshd'?
 21: the section needs a name, such as config jail 'sshd'
 23: the filter has no mode 'agressive'; did you mean 'aggressive'?
 24: unknown option 'findtme'; did you mean 'findtime'?
-25: 'forever' is not a duration with an end
+25: option findtime: 'forever' is not a duration with an end
 27: option 'action' means nothing with another action beside none
 28: a second section 'sshd'
 30: 'other' needs option filter
@@ -198,8 +198,8 @@ fn every_problem_is_told_with_its_line() {
 33: a quote that does not end on this line
 34: a second section 'global'
 35: a quote that does not end on this line
-39: option 'filter' means nothing with filter_file
-40: '0' is not a port, a range such as 5060-5061 or a known service
+38: option 'filter' means nothing with filter_file
+40: option port: '0' is not a port, a range such as 5060-5061 or a known service
 41: the line ends too early
 42: not UTF-8 text";
     assert_eq!(problems, expect.lines().collect::<Vec<_>>());
@@ -241,10 +241,83 @@ fn sources_and_names_that_would_work_against_each_other_are_problems() {
 17: this 'file' source is that of line 11 again
 21: 'manual' is no name for a jail: bans that no jail decided have it
 23: 'restored' is no name for a jail: bans that no jail decided have it
-26: '11000d' is not within 1s to 521w3d
-27: '0' is not within 1s to 7w
-28: '2d' is not within 0s to 1d";
+26: option bantime: '11000d' is not within 1s to 521w3d
+27: option findtime: '0' is not within 1s to 7w
+28: option rndtime: '2d' is not within 0s to 1d";
     assert_eq!(problems, expect.lines().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_source_for_nobody_is_a_problem() {
+    let jails = "config jail sshd\nconfig jail dropbear\n option enabled 0\n\
+        config jail mine\n option filter_file /mine\nconfig jail named_refused\n";
+    for (jails, name, message) in [
+        (jails, "sshd", ""),
+        (jails, "mine", ""),
+        (jails, "named-refused", ""),
+        (jails, "dropbear", "no enabled jail has the filter 'dropbear', so nothing would read this source"),
+        (jails, "luci", "no enabled jail has the filter 'luci', so nothing would read this source"),
+        // The jail has a filter that has a name, so that is what is to be named.
+        (
+            jails,
+            "named_refused",
+            "no built-in filter is called 'named_refused'; did you mean 'named-refused'?",
+        ),
+        ("", "luci", ""),
+        (
+            "",
+            "kernel-drop",
+            "no enabled jail has the filter 'kernel-drop', so nothing would read this source",
+        ),
+    ] {
+        let source = format!("config source\n option kind file\n option path /x\n\n list filter {name}\n");
+        let text = format!("{source}{jails}");
+        let read = |text: &str| read(text.as_bytes()).err().unwrap_or_default();
+        let wanted: Vec<String> =
+            if message.is_empty() { Vec::new() } else { [format!("5: option filter: {message}")].into() };
+        assert_eq!(read(&text), wanted, "{name}");
+        if message.starts_with("no enabled") {
+            // What is not read is for nobody anyway; and a jail that was not understood may be the one.
+            assert!(read(&text.replace("/x\n", "/x\n option enabled 0\n")).is_empty());
+            let more = read(&format!("{text}config jail\n"));
+            assert_eq!(more.len(), 1, "{more:?}");
+        }
+    }
+}
+
+#[test]
+fn one_mistake_is_one_problem_of_its_option() {
+    for (text, message) in [
+        (
+            "config jail a\n option filter ''\n",
+            "2: option filter: '' is not a name: 1 to 31 of a-z A-Z 0-9 _ -",
+        ),
+        (
+            "config jail ''\n option filter sshd\n",
+            "1: the section needs a name, such as config jail 'sshd'",
+        ),
+        ("config edgeban\n option enabled ''\n", "2: option enabled: '' is not 1 or 0"),
+        (
+            "config edgeban\n option max_tracked 65536\n",
+            "2: option max_tracked: '65536' is not within 16 to 65535",
+        ),
+        (
+            "config edgeban\n option max_sessions 65536\n",
+            "2: option max_sessions: '65536' is not within 16 to 65535",
+        ),
+        (
+            "config source\n option kind stdin\nconfig source\n option kind stdin\n",
+            "3: this 'stdin' source is that of line 1 again",
+        ),
+        (
+            "config source\n option kind stdin\nconfig source\n option kind stdni\n option listen 1.2.3.4:5\n",
+            "4: option kind: 'stdni' is not udp, tcp, unix, file, logread or stdin",
+        ),
+    ] {
+        assert_eq!(read(text.as_bytes()).unwrap_err(), [message]);
+    }
+    let two = read(b"config source\n option enabled 1\nconfig source\n").unwrap_err();
+    assert_eq!(two, ["1: 'source' needs option kind", "3: 'source' needs option kind"]);
 }
 
 #[test]
@@ -281,7 +354,9 @@ fn what_uci_reads_on_one_line_or_on_two_is_the_same() {
         b"package edgeban\nconfig\tjail \\\n 'sshd'\noption maxretry \\\n\t'3'\noption port '22 2222'",
     ] {
         let mut other = read(text).unwrap();
-        other.jails[0].line = plain.jails[0].line;
+        let (other_jail, jail) = (&mut other.jails[0], &plain.jails[0]);
+        other_jail.line = jail.line;
+        (other_jail.filter_line, other_jail.mode_line) = (jail.filter_line, jail.mode_line);
         assert_eq!(other, plain, "{}", text.escape_ascii());
     }
 }

@@ -72,6 +72,8 @@ pub enum Refusal {
     NeedsJail,
     /// `ip` is no address or prefix.
     Ip,
+    /// `ip` is a prefix, and the command takes an address.
+    Host,
     /// `for` is no duration of a second to ten years, and not `permanent`.
     For,
     /// `jail` is not a name of 1 to 31 of `a-z A-Z 0-9 _ -`.
@@ -91,6 +93,7 @@ impl Refusal {
             Self::NeedsIp => "the command needs ip",
             Self::NeedsJail => "the command needs jail",
             Self::Ip => "ip is not an address or prefix",
+            Self::Host => "ip is a prefix, and attempt takes one address",
             Self::For => "for is not a duration up to ten years such as 90, 10m, 1h30m, nor permanent",
             Self::Jail => "jail is not a name",
             Self::Surplus => "a key that the command does not take",
@@ -146,7 +149,7 @@ impl<'a> Request<'a> {
             "unban" => (Self::Unban { target: ip.ok_or(Refusal::NeedsIp)? }, [true, false, false, true]),
             "attempt" => {
                 let target = ip.ok_or(Refusal::NeedsIp)?;
-                let ip = if target.is_host() { target.addr() } else { return Err(Refusal::Ip) };
+                let ip = if target.is_host() { target.addr() } else { return Err(Refusal::Host) };
                 (
                     Self::Attempt { ip, jail: raw.jail.ok_or(Refusal::NeedsJail)? },
                     [true, true, false, false],

@@ -131,7 +131,7 @@ fn requests_are_read() {
         (r#"{"cmd":"ban"}"#, Refusal::NeedsIp),
         (r#"{"cmd":"unban","all":false}"#, Refusal::NeedsIp),
         (r#"{"cmd":"ban","ip":"1.2.3"}"#, Refusal::Ip),
-        (r#"{"cmd":"attempt","ip":"1.2.3.0/24","jail":"x"}"#, Refusal::Ip),
+        (r#"{"cmd":"attempt","ip":"1.2.3.0/24","jail":"x"}"#, Refusal::Host),
         (r#"{"cmd":"attempt","ip":"1.2.3.4"}"#, Refusal::NeedsJail),
         (r#"{"cmd":"ban","ip":"1.2.3.4","for":"soon"}"#, Refusal::For),
         (r#"{"cmd":"ban","ip":"1.2.3.4","for":"0"}"#, Refusal::For),

@@ -38,6 +38,11 @@ pub fn compile<'s>(text: &'s str, space: Space<'s>, report: &mut dyn FnMut(Error
         report(whole(Problem::NoRules));
         return None;
     }
+    // The other kinds also read lines that name no program.
+    if draft.apps.is_empty() && sound && matches!(draft.kind, None | Some(Kind::Syslog | Kind::Kernel)) {
+        report(whole(Problem::NoApp));
+        return None;
+    }
     if sound { draft.finish() } else { None }
 }
 
@@ -56,6 +61,25 @@ type Refusal = (Problem, usize);
 
 fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}
+
+/// Whether a message's program can be named so: the bytes are those of a tag (`crate::syslog`).
+fn is_app(word: &str) -> bool {
+    let part = word.strip_suffix('*').filter(|part| part.len() > 1 && part.ends_with(['/', '-']));
+    let name = part.unwrap_or(word);
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b >= 0x80 || b"-_./:%@()+#~!$&".contains(&b);
+    word == "*" || !name.ends_with(':') && name.bytes().all(fits)
+}
+
+/// What a directive that is no rule says, without the comment behind it.
+fn bare(rest: &str) -> &str {
+    let mut blank = true;
+    let comment = rest.bytes().position(|b| {
+        let start = blank && b == b'#';
+        blank = matches!(b, b' ' | b'\t');
+        start
+    });
+    comment.and_then(|at| rest.get(..at)).unwrap_or(rest).trim_end()
 }
 
 fn once<T>(fresh: bool, value: T) -> Result<T, Problem> {
@@ -83,15 +107,20 @@ impl<'s> Draft<'s> {
             "ignore" => Verdict::Ignore,
             _ if modes.is_some() => return Err((Problem::UnknownDirective, column(word))),
             "filter" => {
-                self.name = once(self.name.is_empty(), rest).map_err(at)?;
-                return if is_name(rest) { Ok(()) } else { Err(at(Problem::BadName)) };
+                self.name = once(self.name.is_empty(), bare(rest)).map_err(at)?;
+                return if is_name(self.name) { Ok(()) } else { Err(at(Problem::BadName)) };
             }
             "app" => {
-                self.apps = once(self.apps.is_empty(), rest).map_err(at)?;
-                return if rest.is_empty() { Err(at(Problem::BadName)) } else { Ok(()) };
+                self.apps = once(self.apps.is_empty(), bare(rest)).map_err(at)?;
+                let bad = self.apps.split_ascii_whitespace().find(|word| !is_app(word));
+                return match bad {
+                    Some(word) => Err((Problem::BadApp, column(word))),
+                    None if self.apps.is_empty() => Err(at(Problem::BadApp)),
+                    None => Ok(()),
+                };
             }
             "kind" => {
-                let kind = match rest {
+                let kind = match bare(rest) {
                     "syslog" => Kind::Syslog,
                     "raw" => Kind::Raw,
                     "clf" => Kind::Clf,

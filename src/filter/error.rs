@@ -12,10 +12,14 @@ pub enum Problem {
     Repeated,
     /// The text has no `filter NAME`.
     NoName,
+    /// The text has no `app` line, and its kind reads only lines that name a program.
+    NoApp,
     /// The text has no rule.
     NoRules,
     /// A name may have letters, digits, `-`, `_` and `.`.
     BadName,
+    /// A program is `NAME`, `NAME/*`, `NAME-*` or `*`.
+    BadApp,
     /// `kind` takes `syslog`, `raw`, `clf`, `nginx-error` or `kernel`.
     UnknownKind,
     /// More than seven modes beside `normal`.
@@ -65,8 +69,12 @@ impl Problem {
             }
             Self::Repeated => "this directive may stand only once",
             Self::NoName => "no `filter NAME` line",
+            Self::NoApp => {
+                "no `app PROGRAM` line: without one only the kinds raw, clf and nginx-error read anything"
+            }
             Self::NoRules => "no rule",
             Self::BadName => "a name has letters, digits, `-`, `_`, `.` and is not empty",
+            Self::BadApp => "a program is NAME, NAME/*, NAME-* or *; several have blanks between them",
             Self::UnknownKind => "kind is one of syslog, raw, clf, nginx-error, kernel",
             Self::TooManyModes => "more than seven modes beside normal",
             Self::EmptyRule => "empty rule",

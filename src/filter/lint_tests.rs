@@ -10,7 +10,7 @@ fn problem(rule: &str) -> Option<Problem> {
     let (mut code, mut sets, mut rules) = (vec![0; 4096], vec![Set::NONE; 32], vec![Rule::EMPTY; 2]);
     let space = Space { code: &mut code, sets: &mut sets, rules: &mut rules };
     let mut found = None;
-    let text = format!("filter t\nfail {rule}");
+    let text = format!("filter t\napp t\nfail {rule}");
     let filter = compile(&text, space, &mut |error| found = Some(error.problem));
     assert_eq!(filter.is_none(), found.is_some(), "{rule}");
     found
@@ -91,9 +91,13 @@ fn open_text_that_is_stripped_ends_in_one_place() {
         let (mut code, mut sets, mut rules) = (vec![0; 4096], vec![Set::NONE; 32], vec![Rule::EMPTY; 2]);
         let space = Space { code: &mut code, sets: &mut sets, rules: &mut rules };
         let mut found = None;
-        let _ = compile(&format!("filter t\nstrip {text}\nfail <word> from <ip>"), space, &mut |error| {
-            found = Some(error.problem);
-        });
+        let _ = compile(
+            &format!("filter t\napp t\nstrip {text}\nfail <word> from <ip>"),
+            space,
+            &mut |error| {
+                found = Some(error.problem);
+            },
+        );
         found
     };
     for text in ["{<text>user }?", "{<[a-z ]+> said }?", "{<text~>: }*", "<[^x]*>{a|x}"] {

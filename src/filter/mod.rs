@@ -10,7 +10,7 @@
 //!
 //! ```text
 //! filter sshd
-//! app    sshd sshd-session           # program names; "postfix/*", "postfix-*", "-" for none, or "*" for any
+//! app    sshd sshd-session           # programs: NAME, postfix/*, postfix-*, - for none, * for any
 //! kind   syslog                      # syslog | raw | clf | nginx-error | kernel
 //! strip  {{error|fatal}: {PAM: }?}?  # taken off the front of each text first
 //! fail   Failed <word> for {invalid user }?<user> from <host> port <port:int>{ ssh<int>}?
@@ -38,6 +38,9 @@
 //! Between directive and rule may stand `forget`, the session ends with this line, and for a `fail` one word that
 //! says which part of an attempt its line tells of ([`Part`]): `early`, `middle`, `late` or `sum`. A rule whose text starts
 //! with such a word writes `\` before it.
+//!
+//! A line that starts with `#` is a comment, and so is what follows ` #` behind `filter`, `app` and `kind`; within a rule
+//! and `strip` a `#` is text. Only kinds that also read a daemon's own file (raw, clf, nginx-error) need no `app`.
 //!
 //! `\` makes the next character literal (`\t` is a tab, `\x1b` a byte). Rules are anchored at both ends, the
 //! first that matches wins, `ignore` rules come first. Where text that a client chooses could

@@ -14,7 +14,7 @@ fn check(text: &str) -> Result<(usize, usize), Vec<String>> {
 }
 
 fn refused(rule: &str) -> String {
-    let errors = check(&format!("filter t\nfail {rule}\n")).expect_err(rule);
+    let errors = check(&format!("filter t\napp t\nfail {rule}\n")).expect_err(rule);
     assert_eq!(errors.len(), 1, "{errors:?}");
     errors[0].clone()
 }
@@ -30,6 +30,46 @@ fn every_bad_line_is_told_with_its_place() {
     assert_eq!(check("filter t\n").unwrap_err().len(), 1);
     assert_eq!(check("fail x\n").unwrap_err().len(), 1);
     assert_eq!(check("filter a\nfilter b\nfail x").unwrap_err().len(), 1);
+}
+
+#[test]
+fn a_filter_that_no_line_can_reach_is_refused() {
+    for kind in ["", "kind syslog\n", "kind kernel\n"] {
+        assert!(check(&format!("filter t\n{kind}fail x")).unwrap_err()[0].starts_with("1:1: no `app"));
+    }
+    for kind in ["raw", "clf", "nginx-error"] {
+        assert!(check(&format!("filter t\nkind {kind}\nfail x")).is_ok(), "{kind}");
+    }
+    for (app, column) in [
+        ("*sshd", 8),
+        ("sshd,dropbear", 8),
+        ("sshd ssh*", 13),
+        ("sshd */x", 13),
+        ("/*", 8),
+        ("sshd:", 8),
+        ("\"sshd\"", 8),
+        ("sshd[7]", 8),
+        ("", 1),
+        ("# sshd", 8),
+    ] {
+        let errors = check(&format!("filter t\napp    {app}\nfail x")).unwrap_err();
+        assert!(errors[0].starts_with(&format!("2:{column}: a program is")), "{app}: {errors:?}");
+    }
+    for app in ["*", "sshd sshd-session", "postfix/* postfix-*", "vsftpd(pam_unix)", "php-fpm7.4", "a::b"] {
+        assert!(check(&format!("filter t\napp {app}\nfail x")).is_ok(), "{app}");
+    }
+}
+
+#[test]
+fn comments_stand_behind_what_is_no_rule() {
+    let text = "filter t # a\napp a b#c\t# d e\nkind raw#\nfail x # y\n";
+    assert_eq!(check(text).unwrap_err().len(), 1);
+    let text = text.replace("raw#", "raw  # x");
+    let (mut code, mut sets, mut rules) = (vec![0; 900], vec![Set::NONE; 8], vec![Rule::EMPTY; 8]);
+    let space = Space { code: &mut code, sets: &mut sets, rules: &mut rules };
+    let filter = compile(&text, space, &mut |e| panic!("{e}")).unwrap();
+    assert_eq!((filter.name, filter.apps, filter.kind), ("t", "a b#c", Kind::Raw));
+    assert!(filter.code.windows(5).any(|code| code == b"x # y"), "a rule keeps it");
 }
 
 #[test]
@@ -69,7 +109,7 @@ fn bad_rules_are_refused() {
 #[test]
 fn keys_hold_the_fixed_bits_of_the_start() {
     let key = |rule: &str| {
-        let text = format!("filter t\nfail {rule}");
+        let text = format!("filter t\napp t\nfail {rule}");
         let (mut code, mut sets, mut rules) = (vec![0; 900], vec![Set::NONE; 8], vec![Rule::EMPTY; 2]);
         let space = Space { code: &mut code, sets: &mut sets, rules: &mut rules };
         let filter = compile(&text, space, &mut |e| panic!("{rule}: {e}")).unwrap();
@@ -88,7 +128,7 @@ fn keys_hold_the_fixed_bits_of_the_start() {
 
 #[test]
 fn modes_take_bits_in_the_order_they_appear() {
-    let text = "filter t\nfail a\nfail@ddos b\nfail@extra,ddos c\nfail@normal d\n";
+    let text = "filter t\napp t\nfail a\nfail@ddos b\nfail@extra,ddos c\nfail@normal d\n";
     let (mut code, mut sets, mut rules) = (vec![0; 900], vec![Set::NONE; 8], vec![Rule::EMPTY; 8]);
     let space = Space { code: &mut code, sets: &mut sets, rules: &mut rules };
     let filter = compile(text, space, &mut |e| panic!("{e}")).unwrap();
@@ -98,7 +138,7 @@ fn modes_take_bits_in_the_order_they_appear() {
 
 #[test]
 fn full_space_is_an_error() {
-    let text = "filter t\nfail <[ab]+>x<[cd]+>y\nfail z";
+    let text = "filter t\napp t\nfail <[ab]+>x<[cd]+>y\nfail z";
     for (code, sets, rules) in [(10, 8, 8), (900, 1, 8), (900, 8, 1), (0, 0, 0)] {
         let (mut code, mut sets, mut rules) =
             (vec![0; code], vec![Set::NONE; sets], vec![Rule::EMPTY; rules]);
@@ -112,7 +152,7 @@ fn full_space_is_an_error() {
 proptest::proptest! {
     #[test]
     fn any_text_compiles_or_is_refused(text in "[a-c {}<>|?*\\[\\]^~!=\\\\;.,0-9@\n-]{0,80}") {
-        let _ = check(&format!("filter t\nfail {text}"));
+        let _ = check(&format!("filter t\napp t\nfail {text}"));
         let _ = check(&text);
     }
 
@@ -120,6 +160,6 @@ proptest::proptest! {
     fn pieces_in_any_order_compile_or_are_refused(pieces in proptest::collection::vec(
         proptest::sample::select(vec!["{", "}", "}?", "}*", "|", "<ip>", "<host>", "<user>", "<text>", "<[a-z]+>",
             "<[^ ]{1,3}~>", "<!a|bc>", "<=x>", "<qstr>", "<...>", "a", " from ", "<int>", "<text~!: >"]), 0..14)) {
-        let _ = check(&format!("filter t\nfail x{}", pieces.concat()));
+        let _ = check(&format!("filter t\napp t\nfail x{}", pieces.concat()));
     }
 }

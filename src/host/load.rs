@@ -72,9 +72,11 @@ impl Loaded {
                 }),
                 None => NO_FILTER,
             };
-            let mode = setting.filter(|jail| jail.enabled).map_or("normal", |jail| jail.mode.as_str());
+            // A filter that is not there has no modes either, which need not be said.
+            let told = setting.filter(|jail| jail.enabled && !filter.name.is_empty());
+            let mode = told.map_or("normal", |jail| jail.mode.as_str());
             let bit = filter.mode(mode).unwrap_or_else(|| {
-                let line = setting.map_or(0, |jail| jail.line);
+                let line = told.map_or(0, |jail| jail.mode_line);
                 errors.push(format!("{line}: jail {name}: filter {} has no mode {mode}", filter.name));
                 1
             });
@@ -175,12 +177,14 @@ fn places(settings: &Settings, old: Option<&[Jail<'_>]>) -> Vec<usize> {
 }
 
 fn filter(jail: &config::Jail, arena: &mut Arena) -> Result<Filter<'static>, Vec<String>> {
-    let unknown = || vec![format!("{}: jail {}: no filter {}", jail.line, jail.name, jail.filter)];
+    let unknown = || vec![format!("{}: jail {}: no filter {}", jail.filter_line, jail.name, jail.filter)];
     if jail.filter_file.is_empty() {
         return rules::find(&jail.filter).copied().ok_or_else(unknown);
     }
     let text = filter_text(Path::new(jail.filter_file.as_str())).map_err(|e| match e {
-        Unread::Io(e) => vec![format!("{}: jail {}: {}: {e}", jail.line, jail.name, jail.filter_file)],
+        Unread::Io(e) => {
+            vec![format!("{}: jail {}: {}: {e}", jail.filter_line, jail.name, jail.filter_file)]
+        }
         Unread::Place(place) => vec![format!("{}:{place}", jail.filter_file)],
     })?;
     compile_text(&text, arena)
@@ -195,11 +199,14 @@ pub(super) enum Unread {
     Place(String),
 }
 
-/// The text of a filter's file, at most [`LONGEST`] bytes.
+/// The text of a filter's file, at most [`LONGEST`] bytes, without a byte order mark.
 pub(super) fn filter_text(path: &Path) -> Result<String, Unread> {
-    let Some(bytes) = conf::contents(path).map_err(Unread::Io)? else {
+    let Some(mut bytes) = conf::contents(path).map_err(Unread::Io)? else {
         return Err(Unread::Place(format!("1:1: longer than {LONGEST} bytes")));
     };
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        bytes.drain(..3);
+    }
     String::from_utf8(bytes).map_err(|e| {
         let fine = e.as_bytes().get(..e.utf8_error().valid_up_to()).unwrap_or_default();
         let (mut line, mut column) = (1u32, 1u32);

@@ -31,7 +31,7 @@ fn with_filter<T>(text: &str, f: impl FnOnce(Filter<'_>) -> T) -> Option<T> {
 
 /// What `rule` captures of `text`: source, user, port; `None` where it does not match.
 fn captured(rule: &str, text: &str) -> Option<(Option<String>, Option<String>, Option<String>)> {
-    let source = format!("filter t\nfail {rule}");
+    let source = format!("filter t\napp t\nfail {rule}");
     let found = with_filter(&source, |filter| {
         let outcome = run(
             filter.code,
@@ -177,7 +177,7 @@ proptest! {
     /// The machine, with and without its memo from the start, says what the Pike VM says.
     #[test]
     fn the_machine_agrees_with_the_oracle(rule in rule_text(), text in line_text(), eager: bool) {
-        let source = format!("filter t\nfail x{rule}");
+        let source = format!("filter t\napp t\nfail x{rule}");
         let text = format!("x{text}");
         with_filter(&source, |filter| {
             let entry = filter.rules[0].entry;
@@ -201,7 +201,7 @@ fn many_rules_that_are_drawn_compile() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let compiles = |runner: &mut proptest::test_runner::TestRunner| {
         let rule = rule_text().new_tree(runner).unwrap().current();
-        with_filter(&format!("filter t\nfail x{rule}"), |_| ()).is_some()
+        with_filter(&format!("filter t\napp t\nfail x{rule}"), |_| ()).is_some()
     };
     let sound = (0..500).filter(|_| compiles(&mut runner)).count();
     assert!(sound > 200, "{sound} of 500");
@@ -241,17 +241,24 @@ fn steps_grow_with_the_text_and_no_faster() {
         ["a", "ab", " from ", "a b ", "abc", "\"", "\\\"", "1::2:", "from 1.2.3.4 ", "aaaaaaa b", "a."];
     let mut worst = (0.0, String::new());
     for rule in rules {
-        let measured = with_filter(&format!("filter t\nfail {rule}"), |filter| {
-            for shape in shapes {
-                let text = |n: usize| format!("x{}", shape.repeat(n / shape.len()));
-                let small = steps(&filter, text(2_000).as_bytes());
-                let large = steps(&filter, text(32_000).as_bytes());
-                let growth = large as f64 / small.max(1) as f64;
-                if growth > worst.0 {
-                    worst = (growth, format!("{rule} on {shape}: {small} to {large}"));
+        let measured = with_filter(
+            &format!(
+                "filter t
+app t
+fail {rule}"
+            ),
+            |filter| {
+                for shape in shapes {
+                    let text = |n: usize| format!("x{}", shape.repeat(n / shape.len()));
+                    let small = steps(&filter, text(2_000).as_bytes());
+                    let large = steps(&filter, text(32_000).as_bytes());
+                    let growth = large as f64 / small.max(1) as f64;
+                    if growth > worst.0 {
+                        worst = (growth, format!("{rule} on {shape}: {small} to {large}"));
+                    }
                 }
-            }
-        });
+            },
+        );
         assert!(measured.is_some(), "{rule} does not compile");
     }
     assert!(worst.0 < 16.0 * 1.3, "{worst:?}");
@@ -261,10 +268,10 @@ fn steps_grow_with_the_text_and_no_faster() {
 #[test]
 fn a_string_without_an_end_counts_as_read() {
     let text = format!("x\"{}", "a".repeat(5_000));
-    let read = with_filter("filter t\nfail x<qstr>", |filter| steps(&filter, text.as_bytes()));
+    let read = with_filter("filter t\napp t\nfail x<qstr>", |filter| steps(&filter, text.as_bytes()));
     assert!(read.is_some_and(|steps| steps >= 5_000), "{read:?}");
     let text = format!("x{}", "\\\"".repeat(20_000));
-    with_filter("filter t\nfail x<text><qstr> q", |filter| {
+    with_filter("filter t\napp t\nfail x<text><qstr> q", |filter| {
         let mut room = Room::new(text.len());
         let mut scratch = room.lend();
         let outcome = run(filter.code, filter.sets, filter.rules[0].entry, text.as_bytes(), &mut scratch);
@@ -276,7 +283,7 @@ fn a_string_without_an_end_counts_as_read() {
 /// A client that may write as many words as it likes must not be able to fill the stack.
 #[test]
 fn a_group_that_repeats_up_to_a_literal_takes_no_stack() {
-    let rule = "filter t\nfail x <ip> \"{<[^\"]>}*\"{, \"{<[^\"]>}*\"}?";
+    let rule = "filter t\napp t\nfail x <ip> \"{<[^\"]>}*\"{, \"{<[^\"]>}*\"}?";
     let text = format!("x 192.0.2.7 \"{0}\", \"{0}\"", "aa b ".repeat(400));
     with_filter(rule, |filter| {
         let mut room = Room::new(text.len());
@@ -289,7 +296,7 @@ fn a_group_that_repeats_up_to_a_literal_takes_no_stack() {
 
 #[test]
 fn a_line_too_long_for_the_memo_is_given_up_not_guessed() {
-    with_filter("filter t\nfail x<text>a<text>b<text>c<text>d", |filter| {
+    with_filter("filter t\napp t\nfail x<text>a<text>b<text>c<text>d", |filter| {
         let text = format!("x{}", "a b c ".repeat(500));
         let (mut stack, mut memo) = (vec![Frame::EMPTY; 64], vec![0; 8]);
         let mut scratch = Scratch { stack: &mut stack, memo: &mut memo, steps: 0 };

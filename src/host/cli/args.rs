@@ -16,13 +16,13 @@ Usage: edgeban COMMAND [OPTIONS]
 
 The daemon:
   run     [-c FILE] [--dry-run]            in the foreground; --dry-run decides and drops nothing
-  check   [-c FILE]                        validate the configuration, say file:line
+  check   [-c FILE]                        check the configuration; errors say file:line
 Talking to it:
   status  [JAIL] [--json]                  counters, tables and their fill, sources, sinks
   bans    [--json]                         address, jail, since, until, how often before
   ban     ADDR[/LEN] [--jail J] [--for 1h] drop an address or prefix; without --for for the
                                            jail's bantime, with '--for permanent' for good
-  unban   ADDR[/LEN] | --all               let it in again
+  unban   ADDR[/LEN] | --all               lift its bans
   attempt ADDR --jail J                    count one failure
   reload                                   read the configuration again
 Without it:
@@ -30,15 +30,15 @@ Without it:
   test    [--filter NAME | --filter-file F | --rule R] [--set mode=M]... [--json] [FILE|-]
                                            what the filters say of each line
   replay  [-c FILE] [--json] FILE...       who would have been banned, when, by which lines;
-                                           several logs are read as one, '-' is standard input
-  help    [COMMAND]                        this, or what is said of a command here
+                                           several logs are read as one; '-' is standard input
+  help    [COMMAND]                        this text, or the part about COMMAND
 
 Common options:
   -c, --config FILE   configuration (default: /etc/config/edgeban or /etc/edgeban/edgeban.conf)
   -s, --socket PATH   control socket (default: the configuration's, /run/edgeban.sock)
-      --json          objects of JSON, one a line, in place of text
+      --json          one JSON object per line instead of text
   -h, --help          this help
-  -V, --version       version
+  -V, --version       version; 'edgeban version' prints it too
 
 Exit codes: 0 fine, 1 ran but found an error in the input or was refused, 2 usage.
 See edgeban(8) and edgeban.conf(5).

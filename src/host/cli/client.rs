@@ -14,7 +14,7 @@ pub(super) fn run(command: &str, options: &Options) -> Done {
     let word;
     let target = |text: &str| {
         Prefix::parse(text.as_bytes())
-            .ok_or_else(|| Failure::Usage(format!("'{text}' is no address or prefix")))
+            .ok_or_else(|| Failure::Usage(format!("'{text}' is not an address or prefix")))
     };
     let request = match command {
         "status" => {
@@ -40,7 +40,7 @@ pub(super) fn run(command: &str, options: &Options) -> Done {
         }
         "unban" if options.all => {
             if !options.words.is_empty() {
-                return Err(Failure::Usage("an address and --all".to_string()));
+                return Err(Failure::Usage("give an address or --all, not both".to_string()));
             }
             Request::UnbanAll
         }
@@ -48,7 +48,7 @@ pub(super) fn run(command: &str, options: &Options) -> Done {
         "attempt" => {
             let text = options.one("an address")?;
             let ip = Addr::parse(text.as_bytes())
-                .ok_or_else(|| Failure::Usage(format!("'{text}' is no address")))?;
+                .ok_or_else(|| Failure::Usage(format!("'{text}' is not an address")))?;
             let Some(jail) = options.jail.as_deref() else {
                 return Err(Failure::Usage("--jail is missing".to_string()));
             };

@@ -2,10 +2,11 @@
 
 use super::args::Options;
 use super::output::Out;
+use super::test::word;
 use super::{Done, Failure};
 use crate::config::Likeness;
 use crate::control::json::Writer;
-use crate::filter::Filter;
+use crate::filter::{Filter, Rule};
 use crate::rules;
 use std::format;
 use std::string::{String, ToString};
@@ -31,23 +32,25 @@ pub(super) fn run(options: &Options) -> Done {
         false => {
             let name = options.one("a filter's name")?;
             let Some(filter) = rules::find(&name) else {
-                return Err(Failure::Error(unknown(&name)));
+                return Err(Failure::Usage(unknown(&name)));
             };
             if options.json {
                 json(filter, &mut out);
                 return out.done();
             }
-            let mut ordinal = 0;
             let text = rules::text(&name).unwrap_or_default();
             for (at, line) in text.lines().enumerate().filter(|(_, l)| !l.is_empty()) {
-                let rule = filter.rules.iter().any(|rule| usize::from(rule.line) == at + 1);
-                ordinal += usize::from(rule);
-                let number = if rule { ordinal.to_string() } else { "".to_string() };
+                let number = on(filter, at).map_or("".to_string(), |rule| rule.ordinal.to_string());
                 out.line(format_args!("{number:>4}  {line}"));
             }
         }
     }
     out.done()
+}
+
+/// The rule on the line of this index.
+fn on<'f>(filter: &'f Filter<'_>, index: usize) -> Option<&'f Rule> {
+    filter.rules.iter().find(|rule| usize::from(rule.line) == index + 1)
 }
 
 /// That there is no filter of this name, and which may be meant.
@@ -71,5 +74,17 @@ fn json(filter: &Filter<'_>, out: &mut Out) {
     for mode in filter.modes.iter().filter(|m| !m.is_empty()) {
         w.str(mode.as_bytes());
     }
-    w.end_array().key("rules").u64(filter.rules.len() as u64).end_object().newline();
+    w.end_array().key("rules").array();
+    let text = rules::text(filter.name).unwrap_or_default();
+    for (rule, line) in text.lines().enumerate().filter_map(|(at, line)| Some((on(filter, at)?, line))) {
+        w.object().key("rule").u64(rule.ordinal.into()).key("line").u64(rule.line.into());
+        w.key("verdict").str(word(rule.verdict).as_bytes()).key("modes").array();
+        for mode in core::iter::once("normal").chain(filter.modes) {
+            if filter.mode(mode).is_some_and(|bit| rule.modes & bit != 0) {
+                w.str(mode.as_bytes());
+            }
+        }
+        w.end_array().key("text").str(line.as_bytes()).end_object();
+    }
+    w.end_array().end_object().newline();
 }

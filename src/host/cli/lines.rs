@@ -1,6 +1,7 @@
 //! A file as numbered lines, in bounded memory.
 
 use super::Failure;
+use crate::host::clock;
 use crate::host::sys::stdio::Stdio;
 use memchr::memchr;
 use std::boxed::Box;
@@ -31,13 +32,20 @@ pub(super) fn open(path: &Path) -> Result<(Box<dyn Read>, Option<Metadata>), Fai
     Ok((Box::new(file), Some(meta)))
 }
 
+/// When a log was last written to, in milliseconds since 1970; now where that is not known. A stamp without a year is of the
+/// year before.
+pub(super) fn written(meta: Option<Metadata>) -> i64 {
+    let time = meta.and_then(|meta| meta.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok());
+    time.map_or_else(clock::wall, |time| time.as_millis() as i64)
+}
+
 /// What `path` is called in messages.
 pub(super) fn called(path: &Path) -> String {
     if path.as_os_str() == "-" { "standard input".to_string() } else { path.display().to_string() }
 }
 
-/// Splits what it reads at newlines and numbers the lines from 1; an overlong line is numbered and not shown. A byte order
-/// mark in front is no part of the first line.
+/// Splits what it reads at newlines and numbers the lines from 1; an overlong line is numbered and not shown. The CR of a
+/// CR LF counts, as for the daemon. A byte order mark in front is no part of the first line.
 pub(super) struct Lines<R> {
     input: R,
     buf: Vec<u8>,
@@ -121,11 +129,11 @@ impl<R: Read> Lines<R> {
         let (from, mut to) = (self.start, self.start + len);
         self.start = to + end;
         self.number += 1;
+        self.overlong = len > self.limit;
         if self.buf[from..to].last() == Some(&b'\r') {
             to -= 1;
         }
         self.at = (from, to);
-        self.overlong = to - from > self.limit;
     }
 
     /// [`Lines::take`] for a line that may be the first one, or the end of one that is too long.
@@ -143,7 +151,11 @@ impl<R: Read> Lines<R> {
 mod tests {
     use super::*;
     fn all(text: &str, limit: usize) -> Vec<(u64, String)> {
-        let mut lines = Lines::new(text.as_bytes(), limit, 3);
+        cut(text, limit, 3)
+    }
+
+    fn cut(text: &str, limit: usize, chunk: usize) -> Vec<(u64, String)> {
+        let mut lines = Lines::new(text.as_bytes(), limit, chunk);
         let mut out = Vec::new();
         while lines.advance().unwrap() {
             let (n, line) = lines.line();
@@ -164,5 +176,28 @@ mod tests {
         assert_eq!(all("", 4), []);
         assert_eq!(all("\n", 4), [(1, String::new())]);
         assert_eq!(all("0123456789abcdefghij", 4), [(1, "OVER".to_string())]);
+    }
+
+    #[test]
+    fn the_limit_is_the_daemons_however_the_text_is_cut() {
+        use crate::frame::{Framer, Framing, Tally};
+        let text = "abc\r\nabcd\nabcd\r\nabcde\n";
+        for chunk in 1..=text.len() {
+            let lines = cut(text, 4, chunk);
+            let read: Vec<&str> = lines.iter().map(|(_, line)| line.as_str()).collect();
+            assert_eq!(read, ["abc", "abcd", "OVER", "OVER"], "{chunk}");
+            let (mut buf, mut tally) = ([0; 4], Tally::default());
+            let mut framer = Framer::new(&mut buf, Framing::Lf);
+            let mut framed = Vec::new();
+            for part in text.as_bytes().chunks(chunk) {
+                framer.push(part, &mut tally, &mut |line| {
+                    framed.push(String::from_utf8_lossy(line).into_owned());
+                });
+            }
+            assert_eq!(
+                (framed, tally.overlong.get()),
+                (read[..2].iter().map(|l| l.to_string()).collect(), 2)
+            );
+        }
     }
 }

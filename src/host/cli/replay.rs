@@ -1,7 +1,7 @@
 //! `edgeban replay`: who would have been banned, when, by which lines. The log's stamps are the clock.
 
 use super::args::Options;
-use super::lines::{CHUNK, Lines, called, open};
+use super::lines::{CHUNK, Lines, called, open, written};
 use super::output::{Out, say};
 use super::{Done, Failure, check};
 use crate::addr::Prefix;
@@ -10,9 +10,10 @@ use crate::control::json::Writer;
 use crate::engine::{Clock, Engine, Input, Rules, Watcher};
 use crate::host::sys::stdio::Stdio;
 use crate::host::{clock, memory};
-use crate::jail::{JailId, Sentence};
+use crate::jail::{JailId, Judged, Sentence};
 use crate::session::Failure as Failed;
 use crate::syslog::{self, Parsed};
+use crate::tally::Count;
 use crate::time::civil::{Calendar, Civil, rfc3339};
 use crate::time::recent::Recent;
 use crate::time::{Duration, Instant};
@@ -20,14 +21,14 @@ use std::boxed::Box;
 use std::collections::{HashMap, VecDeque};
 use std::format;
 use std::fs::Metadata;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::string::{String, ToString};
 use std::vec::Vec;
 
 /// The most lines that are kept a source: the greatest `maxretry`.
 const KEPT: usize = 100;
-/// Sources remembered before those without a recent failure are dropped.
+/// Sources remembered at first before those without a recent failure are dropped.
 const SOURCES: usize = 100_000;
 /// Bytes between two updates of the progress line.
 const STEP: u64 = 16 << 20;
@@ -49,8 +50,11 @@ pub(super) fn run(options: &Options) -> Done {
         files: Vec::new(),
         place: (0, 0),
         overlong: 0,
+        skipped: false,
+        late: None,
         latest: Instant::ZERO,
         lines: HashMap::default(),
+        most: SOURCES,
         cause: Vec::new(),
         by: None,
         bans: 0,
@@ -58,7 +62,12 @@ pub(super) fn run(options: &Options) -> Done {
     let zone = clock::Local::new();
     let rule = |civil: &_| zone.east(civil);
     read(&options.words, &rule, max_line, &mut engine, &mut watch)?;
-    let Report { mut out, bans, latest, overlong, .. } = watch;
+    let back = watch.late.map(|(file, line)| {
+        let name = watch.files.get(file as usize).filter(|_| watch.files.len() > 1);
+        let named = name.map_or("line ".to_string(), |name| format!("{name}:"));
+        format!("too late to count: the log's clock ran backwards at {named}{line}")
+    });
+    let Report { mut out, bans, latest, overlong, skipped, .. } = watch;
     let mut counts = Vec::new();
     let mut failures = 0;
     engine.counters(&mut |stage, name, n| {
@@ -70,9 +79,12 @@ pub(super) fn run(options: &Options) -> Done {
             ("engine", "failures") => Some("failures"),
             ("engine", "already_banned") => Some("of addresses banned already"),
             ("engine", "allowed") => Some("of addresses that are never banned"),
-            ("jail", "late") => Some("too late to count"),
+            ("jail", "late") => back.as_deref(),
             _ => None,
         };
+        if let Some(words) = shown.filter(|_| name == "late") {
+            say(format_args!("edgeban: {n} failures {words}"));
+        }
         let n = if name == "lines" { n + overlong } else { n };
         if name == "failures" && stage == "engine" {
             failures = n;
@@ -91,7 +103,8 @@ pub(super) fn run(options: &Options) -> Done {
         let plural = if bans == 1 { "" } else { "s" };
         out.line(format_args!("{bans} ban{plural}; {}", counts.join(", ")));
     }
-    out.done()
+    out.done()?;
+    if skipped { Err(Failure::Found) } else { Ok(()) }
 }
 
 /// A log that is being read.
@@ -111,10 +124,18 @@ impl Log<'_> {
         self.reached(more, dated)
     }
 
-    /// [`Log::advance`] to the first line, without what is inlined there.
-    fn begin(&mut self, dated: bool) -> Done {
+    /// [`Log::advance`] to the first line, without what is inlined there. Among several logs a compressed one is passed over:
+    /// returns whether it was not.
+    fn begin(&mut self, many: bool) -> Result<bool, Failure> {
         let more = self.lines.fill();
-        self.reached(more, dated)
+        if let Err(e) = &more
+            && many
+            && e.kind() == ErrorKind::InvalidData
+        {
+            say(format_args!("edgeban: {}: {e}; skipped", called(self.path)));
+            return Ok(false);
+        }
+        self.reached(more, many).map(|()| true)
     }
 
     #[inline(always)]
@@ -162,17 +183,14 @@ fn read<'c>(
     for path in paths {
         let (input, meta) = open(path)?;
         size += meta.as_ref().map_or(0, Metadata::len);
-        // A year-less stamp is of the year before the file was written to last.
-        let written =
-            meta.and_then(|meta| meta.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok());
-        let calendar = Calendar::new(written.map_or_else(clock::wall, |t| t.as_millis() as i64), rule);
+        let calendar = Calendar::new(written(meta), rule);
         let lines = Lines::new(input, max_line, chunk);
         logs.push(Log { path, lines, dates: Recent::new(calendar), at: None });
         watch.files.push(called(path));
     }
     let mut progress = Progress::new(size);
     for log in &mut logs {
-        log.begin(many)?;
+        watch.skipped |= !log.begin(many)?;
     }
     let rules = watch.rules;
     loop {
@@ -199,6 +217,9 @@ fn read<'c>(
                 Some(line) => {
                     let input = Input { stream: file, jails: u32::MAX, clock: Clock::Replay(&log.dates) };
                     engine.line(rules, line, &input, watch);
+                    if watch.late.is_none() && engine.tracker().tally().late != Count::ZERO {
+                        watch.late = Some(watch.place);
+                    }
                 }
                 None => {
                     watch.overlong += 1;
@@ -260,8 +281,14 @@ struct Report<'r> {
     /// The line at hand.
     place: Place,
     overlong: u64,
+    /// Whether a log was not read.
+    skipped: bool,
+    /// The line of the first failure that was too late to count.
+    late: Option<Place>,
     latest: Instant,
     lines: HashMap<(JailId, Prefix), Trail, Hasher>,
+    /// As many sources are remembered before those without a recent failure are dropped.
+    most: usize,
     /// Lines of the sentence whose change follows.
     cause: Vec<Place>,
     /// Its jail: a ban that a second jail renews keeps the first one's name.
@@ -335,7 +362,7 @@ impl Watcher for Report<'_> {
     fn failure(&mut self, jail: JailId, failure: &Failed<'_>, at: Instant) {
         let Some(found) = self.rules.jails.get(usize::from(jail)) else { return };
         self.latest = self.latest.max(at);
-        if self.lines.len() >= SOURCES {
+        if self.lines.len() >= self.most {
             let latest = self.latest;
             let rules = self.rules;
             self.lines.retain(|(jail, _), trail| {
@@ -343,8 +370,18 @@ impl Watcher for Report<'_> {
                     rules.jails.get(usize::from(*jail)).map_or(Duration::ZERO, |j| j.policy.findtime);
                 trail.back().is_some_and(|(_, at)| *at >= latest - span)
             });
+            // So that each look at all of them is paid for by as many new ones, even if all are recent.
+            self.most = SOURCES.max(2 * self.lines.len());
         }
-        let trail = self.lines.entry((jail, found.policy.source(failure.ip))).or_default();
+        // As the engine finds whom a sentence names: a part of the source where not all of it may be banned.
+        let (ip, own) = (failure.ip, found.policy.ignoreself);
+        let mut target = found.policy.source(ip);
+        for allow in [&self.rules.allow, &found.allow] {
+            if let Judged::Ban(narrowed) = allow.judge(target, ip, own) {
+                target = narrowed;
+            }
+        }
+        let trail = self.lines.entry((jail, target)).or_default();
         if trail.len() == KEPT {
             trail.pop_front();
         }

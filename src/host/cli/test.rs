@@ -1,7 +1,7 @@
 //! `edgeban test`: what the filters say of each line.
 
 use super::args::Options;
-use super::lines::{CHUNK, Lines, called, open};
+use super::lines::{CHUNK, Lines, called, open, written};
 use super::output::{Out, say};
 use super::{Done, Failure, filters};
 use crate::addr::Addr;
@@ -47,6 +47,8 @@ pub(super) fn run(options: &Options) -> Done {
             }
             return Err(Failure::Usage(text));
         };
+        // One rule alone is tried whatever its modes are.
+        let bit = if options.rule.is_some() && options.mode.is_none() { u8::MAX } else { bit };
         active.push(Active { filter: *filter, mode: bit });
     }
     if filters.len() > 1 && mode != "normal" && filters.iter().all(|f| f.mode(mode).is_none()) {
@@ -63,7 +65,7 @@ pub(super) fn run(options: &Options) -> Done {
         [path] => path,
         [_, more, ..] => return Err(Failure::Usage(format!("unexpected '{}'", more.display()))),
     };
-    let (input, _) = open(path)?;
+    let (input, meta) = open(path)?;
     let mut lines = Lines::new(input, MAX_LINE, CHUNK);
     let mut tester = Tester {
         matcher,
@@ -73,6 +75,7 @@ pub(super) fn run(options: &Options) -> Done {
         counts: Vec::new(),
         last: None,
         zone: clock::Local::new(),
+        written: written(meta),
     };
     let mut memory = memory::Matching::new(MAX_LINE);
     let mut session_memory = memory::SessionMemory::new(1024);
@@ -139,6 +142,8 @@ struct Tester<'a> {
     /// The rule and the address of the failure that the last message completed, for "last message repeated".
     last: Option<(String, Addr)>,
     zone: clock::Local,
+    /// When the log was written, for stamps without a year.
+    written: i64,
 }
 
 /// What is told of a line.
@@ -166,6 +171,17 @@ impl Tester<'_> {
             Parsed::Message(message) => message,
             Parsed::Repeated(times) => return self.repeated(number, line, times),
         };
+        // The daemon never reads its own lines; one filter alone is tried on what it is given.
+        if self.among == u32::MAX && message.app == b"edgeban" {
+            self.last = None;
+            return self.report(
+                number,
+                "none",
+                Told { stamp: message.stamp, ..Told::default() },
+                &[],
+                line,
+            );
+        }
         let mut tally = Tally::default();
         let mut found: Option<Hit<'_>> = None;
         let mut completed = Vec::new();
@@ -192,26 +208,25 @@ impl Tester<'_> {
         let mut gave_up = 0;
         tally.each(|_, n| gave_up += n);
         let verdict = match found {
-            Some(hit) => match hit.verdict {
-                Verdict::Fail => "fail",
-                Verdict::Help => "help",
-                Verdict::Gain => "gain",
-                Verdict::Ignore => "ignore",
-            },
+            Some(hit) => word(hit.verdict),
             None if gave_up > 0 => "refused",
             None => "none",
         };
-        let told = found.map(|hit| self.told(&message, &hit)).unwrap_or_default();
+        let told = match &found {
+            Some(hit) => self.told(&message, hit),
+            None => Told { stamp: message.stamp, ..Told::default() },
+        };
         self.last = completed.last().zip(told.rule.clone()).map(|(failure, rule)| (rule, failure.ip));
         self.report(number, verdict, told, &completed, line);
     }
 
     /// As the engine takes it: the failure that the message before it completed, so many times more.
     fn repeated(&mut self, number: u64, line: &[u8], attempts: u32) {
+        let stamp = Some(RawStamp(line));
         let Some((rule, ip)) = self.last.clone() else {
-            return self.report(number, "none", Told::default(), &[], line);
+            return self.report(number, "none", Told { stamp, ..Told::default() }, &[], line);
         };
-        let told = Told { rule: Some(rule), ip: Some(ip), stamp: Some(RawStamp(line)), ..Told::default() };
+        let told = Told { rule: Some(rule), ip: Some(ip), stamp, ..Told::default() };
         self.report(number, "fail", told, &[Completed { ip, user: None, attempts }], line);
     }
 
@@ -243,7 +258,10 @@ impl Tester<'_> {
         if self.json {
             let out = &mut self.out;
             let mut bytes = |b: &[u8]| out.bytes(b);
-            json(&mut Writer::new(&mut bytes), number, verdict, &told, &self.zone, failures);
+            let rule_of_zone = |civil: &_| self.zone.east(civil);
+            let calendar = Calendar::new(self.written, &rule_of_zone);
+            let time = told.stamp.and_then(|stamp| stamp.read()?.epoch_ms(&calendar));
+            json(&mut Writer::new(&mut bytes), number, verdict, &told, time, failures);
             return;
         }
         if verdict == "none" {
@@ -271,18 +289,25 @@ impl Tester<'_> {
     }
 }
 
-/// One line of `test --json`.
+/// What a verdict is called.
+pub(super) const fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Fail => "fail",
+        Verdict::Help => "help",
+        Verdict::Gain => "gain",
+        Verdict::Ignore => "ignore",
+    }
+}
+
+/// One line of `test --json`, of a line with the date `time`, in milliseconds since 1970.
 fn json(
     w: &mut Writer<'_>,
     number: u64,
     verdict: &str,
     told: &Told<'_>,
-    zone: &clock::Local,
+    time: Option<i64>,
     failures: &[Completed],
 ) {
-    let rule_of_zone = |civil: &_| zone.east(civil);
-    let calendar = Calendar::new(clock::wall(), &rule_of_zone);
-    let time = told.stamp.and_then(|stamp| stamp.read()?.epoch_ms(&calendar)).map(|ms| ms.div_euclid(1000));
     w.object().key("line").u64(number).key("verdict").str(verdict.as_bytes());
     w.key("rule").option(told.rule.as_deref(), |w, rule| {
         w.str(rule.as_bytes());
@@ -299,7 +324,7 @@ fn json(
         w.u64(u64::from(port));
     });
     w.key("time").option(time, |w, time| {
-        w.i64(time);
+        w.i64(time.div_euclid(1000));
     });
     w.key("session").option(told.session.as_deref(), |w, session| {
         w.str(session);

@@ -90,7 +90,7 @@ const STEPS_A_BYTE: u64 = 2_000;
 const MAX_LINE: usize = 8_192;
 
 fn against_the_oracle(rule: &str, text: &[u8]) {
-    let source = format!("filter t\nfail {rule}");
+    let source = format!("filter t\napp t\nfail {rule}");
     let (mut code, mut sets, mut rules) = (vec![0; 4096], vec![Set::NONE; 32], vec![Rule::EMPTY; 4]);
     let space = Space { code: &mut code, sets: &mut sets, rules: &mut rules };
     let Some(filter) = compile(&source, space, &mut |_| {}) else { return };
