@@ -41,7 +41,7 @@ pub enum Kind {
     SameSource(u32),
     /// No built-in filter has this name.
     UnknownFilter,
-    /// A source is for a filter that no enabled jail has, so its lines would be for nobody.
+    /// A source is for a filter that no jail has, so its lines would be for nobody.
     Unused,
     /// The filter has no such mode.
     UnknownMode,
@@ -108,7 +108,7 @@ impl fmt::Display for Problem<'_> {
             Kind::SameSource(line) => write!(f, "this '{text}' source is that of line {line} again"),
             Kind::UnknownFilter => write!(f, "no built-in filter is called '{text}'"),
             Kind::Unused => {
-                write!(f, "no enabled jail has the filter '{text}', so nothing would read this source")
+                write!(f, "no jail has the filter '{text}', so nothing would read this source")
             }
             Kind::UnknownMode => write!(f, "the filter has no mode '{text}'"),
             Kind::Missing(option) => write!(f, "'{text}' needs option {option}"),

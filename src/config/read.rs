@@ -429,13 +429,12 @@ impl Reader<'_, '_> {
             settings.sources.iter().flat_map(|s| s.filters.iter().map(move |name| (s.enabled, name)));
         for (&line, (enabled, name)) in self.bound.iter().zip(names) {
             let mut likeness = Likeness::of(name);
-            let kind = if settings.jails.iter().any(|jail| jail.enabled && jail.bound_by() == name)
+            // A jail that somebody switched off may be switched on again: that must not need a second edit.
+            let kind = if settings.jails.iter().any(|jail| jail.bound_by() == name)
                 || settings.jails.is_empty() && builtin::JAILS.iter().any(|(_, of, on)| *on && of == name)
             {
                 continue;
-            } else if known.iter().any(|k| k.name == name.as_str())
-                || settings.jails.iter().any(|jail| jail.bound_by() == name)
-            {
+            } else if known.iter().any(|k| k.name == name.as_str()) {
                 if !enabled || !whole {
                     continue;
                 }
