@@ -178,6 +178,8 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
     row.get(b.len()).copied().unwrap_or(usize::MAX)
 }
 
+impl core::error::Error for Problem<'_> {}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -124,3 +124,7 @@ impl fmt::Display for Error {
         write!(f, "{}:{}: {}", self.line, self.column, self.problem)
     }
 }
+
+impl core::error::Error for Problem {}
+
+impl core::error::Error for Error {}
