@@ -22,11 +22,11 @@ impl Ends {
     }
 }
 
-/// A line without the CR of its CR LF.
+/// A line without the CR of its CR LF; one that ends in NUL without the newlines that some senders put before that.
 #[inline]
 pub(super) fn trim_cr(line: &[u8], ends: Ends) -> &[u8] {
     match ends {
-        Ends::Nul => line,
+        Ends::Nul => trim_end(line),
         Ends::Lf | Ends::LfNul => line.strip_suffix(b"\r").unwrap_or(line),
     }
 }

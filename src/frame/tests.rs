@@ -36,8 +36,11 @@ fn naive(stream: &[u8], ends: &[u8], limit: usize, hole: bool, cr: bool) -> (Vec
             overlong += 1;
             continue;
         }
-        if cr && line.last() == Some(&b'\r') {
+        // Behind NUL every newline goes, elsewhere the CR of a CR LF.
+        let mut cut = if cr { 1 } else { usize::MAX };
+        while cut > 0 && (line.last() == Some(&b'\r') || !cr && line.last() == Some(&b'\n')) {
             line.pop();
+            cut -= 1;
         }
         if !line.is_empty() {
             out.push(line);
@@ -50,7 +53,7 @@ fn naive(stream: &[u8], ends: &[u8], limit: usize, hole: bool, cr: bool) -> (Vec
 fn terminators_of_each_framing() {
     assert_eq!(lines(Framing::Lf, &[b"a\r\nb\n\n\r\nc\0d\ne"]), [&b"a"[..], b"b", b"c\0d"]);
     assert_eq!(lines(Framing::Newline, &[b"a\r\nb\0c\0\n\nd\re\nf"]), [&b"a"[..], b"b", b"c", b"d\re"]);
-    assert_eq!(lines(Framing::Nul, &[b"a\nb\0\0c\r\0d"]), [&b"a\nb"[..], b"c\r"]);
+    assert_eq!(lines(Framing::Nul, &[b"a\nb\0\0\n\0c\r\n\0d"]), [&b"a\nb"[..], b"c"]);
     assert_eq!(lines(Framing::Lf, &[b"\0\0\0", b"\0\0a\n", b"\0b\n"]), [b"a", b"b"]);
     assert_eq!(lines(Framing::Lf, &[b"\xff\xfe\x80\n"]), [b"\xff\xfe\x80"]);
 }

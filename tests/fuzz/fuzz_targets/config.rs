@@ -27,10 +27,8 @@ fn in_range(settings: &Settings) {
     prefixes(&global.allow);
     for source in sources {
         assert!(source.path.is_empty() || source.path.starts_with('/'));
-        assert!(
-            source.filters.iter().all(|name| jails.iter().any(|jail| jail.bound_by() == name)
-                || !source.enabled && edgeban::rules::find(name).is_some())
-        );
+        assert!(source.filters.iter().all(|name| jails.iter().any(|jail| jail.bound_by() == name)
+            || !source.enabled && edgeban::rules::find(name).is_some()));
     }
 }
 

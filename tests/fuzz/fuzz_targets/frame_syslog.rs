@@ -47,6 +47,15 @@ fn lines(framing: Framing, limit: usize, sizes: &[usize], finish: bool, bytes: &
     (found, tally, broken)
 }
 
+/// Takes the CR of a CR LF off, and behind NUL every newline.
+fn trim(line: &mut Vec<u8>, framing: Framing) {
+    if framing == Framing::Nul {
+        while line.pop_if(|b| *b == b'\n' || *b == b'\r').is_some() {}
+    } else {
+        let _ = line.pop_if(|b| *b == b'\r');
+    }
+}
+
 /// What terminated lines are, said in the plainest way: the lines, how many were too long, and the unfinished one.
 fn naive(framing: Framing, limit: usize, bytes: &[u8]) -> Option<(Vec<Vec<u8>>, u64, Vec<u8>)> {
     let ends: &[u8] = match framing {
@@ -64,12 +73,7 @@ fn naive(framing: Framing, limit: usize, bytes: &[u8]) -> Option<(Vec<Vec<u8>>, 
     let all = parts.len();
     parts.retain(|line| line.len() <= limit);
     let overlong = (all - parts.len()) as u64;
-    if framing != Framing::Nul {
-        parts
-            .iter_mut()
-            .filter(|line| line.last() == Some(&b'\r'))
-            .for_each(|line| line.truncate(line.len() - 1));
-    }
+    parts.iter_mut().for_each(|line| trim(line, framing));
     parts.retain(|line| !line.is_empty());
     Some((parts, overlong, last))
 }
@@ -82,9 +86,7 @@ fn against_the_naive(input: &Input<'_>, framing: Framing, limit: usize, (found, 
     } else if !input.finish {
         partial = u64::from(!last.is_empty());
     } else {
-        if framing != Framing::Nul && last.last() == Some(&b'\r') {
-            last.pop();
-        }
+        trim(&mut last, framing);
         want.extend((!last.is_empty()).then_some(last));
     }
     assert_eq!(found, &want);
