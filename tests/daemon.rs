@@ -120,6 +120,30 @@ fn a_broken_configuration_is_not_loaded() {
     assert_eq!(edgeban.running.ends(), Some(0));
 }
 
+#[test]
+fn a_source_may_be_bound_to_a_jail_with_a_filter_file() {
+    let folder = Folder::new();
+    let (log, filter) = (folder.join("log"), folder.join("own.filter"));
+    fs::write(&log, "").expect("a log");
+    fs::write(&filter, "filter own\napp    own\nfail   refused <ip>\n").expect("a filter");
+    let conf = file_conf(&log).replace("option kind 'file'", "option kind 'file'\n\tlist filter 'mine'")
+        + &format!(
+            "config jail 'mine'\n\toption filter_file '{}'\n\toption maxretry '1'\n",
+            filter.display()
+        );
+    let edgeban = Edgeban::start(folder.path(), &conf, &[], &["--dry-run"]);
+    let text = "Nov 22 20:00:00 h sshd[1]: Failed password for root from 192.0.2.9 port 22 ssh2\n"
+        .repeat(2)
+        + "Nov 22 20:00:00 h own: refused 192.0.2.7\n";
+    File::options()
+        .append(true)
+        .open(&log)
+        .and_then(|mut log| log.write_all(text.as_bytes()))
+        .expect("written");
+    until("all lines", 20, || edgeban.counter("engine", "lines") == 3);
+    assert_eq!(edgeban.bans(), ["192.0.2.7"]);
+}
+
 /// Lines of which every hundredth is a failure, as logs have them.
 fn write_lines(out: impl Write, from: usize, count: usize) {
     let mut out = BufWriter::with_capacity(1 << 16, out);
