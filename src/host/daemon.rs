@@ -39,7 +39,7 @@ const SIGNALS: u8 = 3;
 const EXPIRIES: usize = 512;
 /// Streams whose last failure is remembered for "last message repeated".
 const STREAMS: usize = 64;
-/// How often this host's own addresses are looked at, whatever the kernel says.
+/// How often this host's own addresses are looked at, whatever the kernel says, and other such rounds are made.
 const OWN: Duration = Duration::from_secs(30);
 /// The shortest time between two looks: a router may learn routes all the time.
 const OWN_AGAIN: Duration = Duration::from_secs(1);
@@ -275,10 +275,13 @@ impl Core {
         }
     }
 
-    /// Looks at this host's own addresses and gateways.
+    /// Looks at this host's own addresses and gateways, and does what else is done now and then.
     fn renew_own(&mut self, now: Instant) {
         if now >= self.own_looked + OWN {
             memory::trim();
+        }
+        if let Firewalling::On { sole: Some(sole), .. } = &self.firewall {
+            sole.let_in();
         }
         self.own_next = now + OWN;
         self.own_looked = now;

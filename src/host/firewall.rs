@@ -29,7 +29,7 @@ pub(super) enum Firewalling {
         /// What went wrong last.
         error: Option<NftError>,
         /// That no other edgeban does the same.
-        _sole: Option<Sole>,
+        sole: Option<Sole>,
     },
     /// Only the blocklist in memory knows.
     Off(String),
@@ -53,7 +53,7 @@ pub(super) fn firewall(settings: &Settings, dry_run: bool, now: Instant) -> Resu
             sink: std::boxed::Box::new(sink),
             retry: (now, Duration::ZERO),
             error: None,
-            _sole: sole()?,
+            sole: sole()?,
         }),
         Err(e) if settings.global.firewall == Firewall::Nftables => Err(format!("nftables: {e}")),
         Err(e) => {
