@@ -411,6 +411,27 @@ fn a_daemon_that_is_turned_off_ends_at_once_and_well() {
 }
 
 #[test]
+fn without_memory_for_its_tables_it_does_not_start() {
+    let folder = Folder::new();
+    let ends = |option: &str, kilobytes: u32| {
+        let conf = file_conf(&folder.join("log"));
+        Edgeban::configure(
+            folder.path(),
+            &conf.replace("option state_dir", &format!("option {option} '1048576'\n\toption state_dir")),
+        );
+        let mut command = std::process::Command::new("sh");
+        let limited = format!("ulimit -v {kilobytes}; exec \"$0\" run --dry-run -c \"$1\" -s \"$2\"");
+        let (conf, socket) = (folder.join("edgeban.conf"), folder.join("edgeban.sock"));
+        let command = command.args(["-c", &limited, PROGRAM]).arg(conf).arg(socket);
+        let mut running = running::Running::start(command);
+        running.says(&format!("bytes of the table that {option} sizes"));
+        assert_eq!(running.ends(), Some(1));
+    };
+    ends("max_tracked", 60_000);
+    ends("max_bans", 30_000);
+}
+
+#[test]
 fn a_tcp_source_has_as_many_connections_as_its_configuration_says() {
     let folder = Folder::new();
     let port =

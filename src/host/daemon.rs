@@ -120,7 +120,7 @@ impl Daemon {
         let [Ok(a), Ok(b), Ok(c)] = key else {
             return Err("the kernel gives no random numbers".to_string());
         };
-        let engine = memory::engine(settings, ring(settings), STREAMS, [a, b, c]);
+        let engine = memory::engine(settings, ring(settings), STREAMS, [a, b, c])?;
         // Before anything is touched: it may be another edgeban's.
         let server = serve(control, settings, dry_run)?;
         let firewall = firewall(settings, dry_run, now)?;
