@@ -144,6 +144,31 @@ fn a_source_may_be_bound_to_a_jail_with_a_filter_file() {
     assert_eq!(edgeban.bans(), ["192.0.2.7"]);
 }
 
+#[test]
+fn what_repeats_is_the_last_message_of_its_own_file() {
+    let folder = Folder::new();
+    let (log, other) = (folder.join("log"), folder.join("other"));
+    let second = format!("config source\n\toption kind 'file'\n\toption path '{}'\n", other.display());
+    let conf = file_conf(&log).replace("maxretry '2'", "maxretry '3'") + &second;
+    for file in [&log, &other] {
+        fs::write(file, "").expect("a log");
+    }
+    let edgeban = Edgeban::start(folder.path(), &conf, &[], &["--dry-run"]);
+    let failure = "Nov 22 20:00:00 h sshd[1]: Failed password for root from 192.0.2.9 port 22 ssh2\n";
+    let (between, repeated) =
+        ("Nov 22 20:00:01 h cron[1]: a line\n", "Nov 22 20:00:02 h last message repeated 2 times\n");
+    for (n, (file, line)) in [(&log, failure), (&other, between), (&log, repeated)].into_iter().enumerate()
+    {
+        File::options()
+            .append(true)
+            .open(file)
+            .and_then(|mut f| f.write_all(line.as_bytes()))
+            .expect("written");
+        until("the line", 20, || edgeban.counter("engine", "lines") == n as i64 + 1);
+    }
+    assert_eq!(edgeban.bans(), ["192.0.2.9"]);
+}
+
 /// Lines of which every hundredth is a failure, as logs have them.
 fn write_lines(out: impl Write, from: usize, count: usize) {
     let mut out = BufWriter::with_capacity(1 << 16, out);

@@ -249,7 +249,8 @@ impl Core {
             let from = meta
                 .from
                 .map_or(0, |addr| addr.words().into_iter().fold(0, |h: u32, w| h.rotate_left(5) ^ w));
-            let stream = (u32::from(id.0) << 24) ^ key.0 ^ from;
+            // Odd, so that neighbours differ below: few streams have a place each among those remembered.
+            let stream = (key.0 ^ from).wrapping_mul(0x9e37_79b1).wrapping_add(id.0.into());
             let jails = masks.get(usize::from(id.0)).copied().unwrap_or(u32::MAX);
             engine.line(rules, line, &Input { stream, jails, clock }, &mut live);
         };
