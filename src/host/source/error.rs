@@ -17,6 +17,8 @@ pub enum Error {
     Busy(PathBuf),
     /// Something is at this path that is neither a socket nor a file, as the source needs it.
     Kind(PathBuf),
+    /// Another source reads this file.
+    Twice(PathBuf),
     /// No file has a name like this.
     NoMatch(PathBuf),
     /// The program could not be started.
@@ -32,6 +34,7 @@ impl fmt::Display for Error {
             Self::Path(path, e) => write!(f, "{}: {e}", path.display()),
             Self::Busy(path) => write!(f, "{}: another process listens there", path.display()),
             Self::Kind(path) => write!(f, "{}: not the kind of file this source reads", path.display()),
+            Self::Twice(path) => write!(f, "{}: another source reads this file already", path.display()),
             Self::NoMatch(path) => write!(f, "{}: no file has such a name", path.display()),
             Self::Spawn(program, e) => write!(f, "cannot start {program}: {e}"),
             Self::Stdin(e) => write!(f, "standard input: {e}"),
