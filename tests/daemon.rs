@@ -595,6 +595,16 @@ fn bans_outlive_a_restart() {
         let edgeban = Edgeban::start(folder.path(), &ports.replace("'22'", "'23'"), &[], &[]);
         edgeban.running.says("4044 bans of the run before taken over, 1 left out");
         assert!(!edgeban.bans().contains(&"192.0.2.9".into()));
+
+        // Ports that somebody took out of the table do not become every port.
+        assert!(edgeban.ask(&["ban", "192.0.2.9", "--jail", "sshd", "--for", "1h"]).0);
+        let mut edgeban = edgeban;
+        edgeban.running.signal(libc::SIGTERM);
+        assert_eq!(edgeban.running.ends(), Some(0));
+        run("nft flush set inet edgeban ports_p1");
+        let edgeban = Edgeban::start(folder.path(), &ports.replace("'22'", "'23'"), &[], &[]);
+        edgeban.running.says("4044 bans of the run before taken over, 1 left out");
+        assert!(!edgeban.bans().contains(&"192.0.2.9".into()));
         assert!(edgeban.ask(&["unban", "198.51.100.0/24"]).0);
         assert!(!run("nft list table inet edgeban").contains("198.51.100.0 "));
     });
