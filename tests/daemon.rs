@@ -412,6 +412,25 @@ fn who_becomes_our_own_or_allowed_is_set_free() {
 }
 
 #[test]
+fn more_routes_than_are_read_hide_no_gateway_of_the_other_family() {
+    in_namespace(|| {
+        let folder = Folder::new();
+        run("ip link add dummy type veth peer name other && ip addr add fd07::1/64 dev dummy nodad");
+        run("ip link set dummy up && ip link set other up && ip -6 route add fd08::/64 via fd07::fe");
+        let routes: String = (0..80_000u32)
+            .map(|n| format!("route add 10.{}.{}.{}/32 dev lo\n", n >> 16, n >> 8 & 255, n & 255))
+            // More than are read of /proc.
+            .chain((0..5_000).map(|n| format!("route add 2001:db8::{n:x}/128 dev lo\n")))
+            .collect();
+        fs::write(folder.join("routes"), routes).expect("written");
+        run(&format!("ip -batch {}", folder.join("routes").display()));
+        let edgeban = Edgeban::start(folder.path(), CONF, &[], &["--dry-run"]);
+        let (good, said) = edgeban.ask(&["ban", "fd07::fe"]);
+        assert!(!good && said.contains("gateway"), "{said}");
+    });
+}
+
+#[test]
 fn signals_that_other_daemons_reopen_logs_at_do_no_harm() {
     let folder = Folder::new();
     let log = folder.join("log");
