@@ -156,7 +156,7 @@ fn what_repeats_is_the_last_message_of_its_own_file() {
     let edgeban = Edgeban::start(folder.path(), &conf, &[], &["--dry-run"]);
     let failure = "Nov 22 20:00:00 h sshd[1]: Failed password for root from 192.0.2.9 port 22 ssh2\n";
     let (between, repeated) =
-        ("Nov 22 20:00:01 h cron[1]: a line\n", "Nov 22 20:00:02 h last message repeated 2 times\n");
+        ("Nov 22 20:00:01 h cron[1]: a line\n", "Nov 22 20:00:02 h last message repeated 5 times\n");
     for (n, (file, line)) in [(&log, failure), (&other, between), (&log, repeated)].into_iter().enumerate()
     {
         File::options()
@@ -167,6 +167,7 @@ fn what_repeats_is_the_last_message_of_its_own_file() {
         until("the line", 20, || edgeban.counter("engine", "lines") == n as i64 + 1);
     }
     assert_eq!(edgeban.bans(), ["192.0.2.9"]);
+    edgeban.running.says("ban 192.0.2.9 jail sshd for 3600s (6 failures)");
 }
 
 /// Lines of which every hundredth is a failure, as logs have them.
@@ -473,6 +474,21 @@ fn without_memory_for_its_tables_it_does_not_start() {
     };
     ends("max_tracked", 60_000);
     ends("max_bans", 30_000);
+}
+
+#[test]
+fn bans_that_a_full_list_refuses_are_told() {
+    let folder = Folder::new();
+    let conf = file_conf(&folder.join("log"))
+        .replace("option state_dir", "option max_bans '16'\n\toption state_dir");
+    let edgeban = Edgeban::start(folder.path(), &conf, &[], &["--dry-run"]);
+    for n in 1..=16 {
+        assert!(edgeban.ask(&["ban", &format!("203.0.113.{n}")]).0);
+    }
+    for _ in 0..2 {
+        edgeban.ask(&["attempt", "198.51.100.7", "--jail", "sshd"]);
+    }
+    edgeban.running.says("warning: the blocklist is full of bans by hand, 1 refused");
 }
 
 #[test]

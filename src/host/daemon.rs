@@ -265,6 +265,7 @@ impl Core {
         let (engine, _, mut live) = self.live(now);
         engine.expire(now, EXPIRIES, &mut live);
         self.telling.sum_up(now);
+        self.telling.full(self.engine.blocklist().tally().full.get(), now);
         if let Firewalling::On { sink, error, .. } = &mut self.firewall
             && let Err(e) = sink.flush(now)
         {
@@ -340,8 +341,11 @@ impl Core {
     /// Reads what the kernel says of the ruleset.
     fn hear(&mut self) {
         let Firewalling::On { sink, error, .. } = &mut self.firewall else { return };
+        // A table that is to be made anew anyway was told of already.
+        let stale = sink.is_stale();
         match sink.read_events() {
             Ok(true) => {}
+            Ok(false) if stale => {}
             Ok(false) => warn!("nftables: somebody changed or flushed table inet edgeban"),
             Err(e) => *error = Some(e),
         }
