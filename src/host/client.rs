@@ -105,7 +105,12 @@ pub fn run(
     match show(socket, request, json, now, out) {
         Ok(None) => 0,
         Ok(Some(refusal)) => {
-            let _ = writeln!(err, "edgeban: {}", human::plain(&refusal));
+            for line in refusal.lines() {
+                // Problems of a configuration have their places in front, as those that `check` finds.
+                let place = line.split(':').nth(1).unwrap_or("");
+                let placed = !place.is_empty() && place.bytes().all(|b| b.is_ascii_digit());
+                let _ = writeln!(err, "{}{}", if placed { "" } else { "edgeban: " }, human::plain(line));
+            }
             1
         }
         // `edgeban bans | head` is no failure.
@@ -174,7 +179,10 @@ fn show(
             writeln!(out, "{ip} is banned already.")
         }
         Request::Attempt { ip, jail } => writeln!(out, "Counted a failure of {ip} in {jail}."),
-        Request::Reload => writeln!(out, "Loaded the configuration."),
+        Request::Reload => match last.get("warning").map_or("", Value::text) {
+            "" => writeln!(out, "Loaded the configuration."),
+            warning => writeln!(out, "Loaded the configuration; {}.", human::plain(warning)),
+        },
     }
     .and_then(|()| out.flush())
     .map_err(Error::Output)?;

@@ -21,6 +21,7 @@ use crate::jail::Why;
 use crate::time::civil::Calendar;
 use crate::time::{Duration, Instant};
 use log::{error, info, warn};
+use std::boxed::Box;
 use std::format;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
@@ -78,6 +79,8 @@ pub(super) struct Core {
     pub listed: u64,
     poller: Poller,
     plan: (Option<PathBuf>, Option<PathBuf>),
+    /// What the start was from: some of it holds until the next one.
+    begun: Box<config::Global>,
     own: Vec<(Prefix, Why)>,
     own_next: Instant,
     own_looked: Instant,
@@ -127,6 +130,7 @@ impl Daemon {
         // A dry run would move the places from which the real one goes on.
         let state = if dry_run { None } else { state_file(settings) };
         super::source::set_longest(settings.global.max_line as usize);
+        let begun = Box::new(settings.global.clone());
         let mut core = Core {
             engine,
             loaded,
@@ -138,6 +142,7 @@ impl Daemon {
             listed: 0,
             poller,
             plan: (named, path),
+            begun,
             own,
             own_next: now + OWN,
             own_looked: now,
@@ -413,11 +418,15 @@ impl Core {
         Some(self.sources.timeout(now).map_or(own, |sources| sources.min(own)))
     }
 
-    /// Reads the configuration again. All of it is checked and built before anything changes.
-    pub(super) fn reload(&mut self) -> Result<(), String> {
+    /// Reads the configuration again. All of it is checked and built before anything changes. Returns what else there
+    /// is to say.
+    pub(super) fn reload(&mut self) -> Result<Option<String>, String> {
         let done = self.reloaded();
         match &done {
-            Ok(()) => info!("reloaded {}", check::called(self.plan.1.as_deref())),
+            Ok(warning) => {
+                info!("reloaded {}", check::called(self.plan.1.as_deref()));
+                warning.iter().for_each(|text| warn!("{text}"));
+            }
             Err(problems) => {
                 problems.lines().for_each(|line| error!("{line}"));
                 error!("configuration not reloaded; the old one stays in force");
@@ -426,7 +435,7 @@ impl Core {
         done
     }
 
-    fn reloaded(&mut self) -> Result<(), String> {
+    fn reloaded(&mut self) -> Result<Option<String>, String> {
         let (settings, path) = check::read(self.plan.0.as_deref())?;
         let longest = self.engine.tracker().longest();
         for jail in &settings.jails {
@@ -444,14 +453,21 @@ impl Core {
         self.loaded.free_scopes(bans.map(|ban| ban.scope));
         let loaded = Loaded::new(settings, &self.own, Some(&self.loaded))
             .map_err(|errors| check::placed(path.as_deref(), &errors))?;
-        let (old, new) = (&self.loaded.settings.global, &loaded.settings.global);
-        let sizes = |g: &config::Global| (g.max_bans, g.max_tracked, g.max_sessions, g.max_line);
-        if sizes(old) != sizes(new) || old.control != new.control || old.firewall != new.firewall {
-            warn!("table sizes, control socket and firewall change at the next start");
-        }
-        if !new.enabled {
-            warn!("option enabled '0' holds from the next start on");
-        }
+        let (old, new) = (&*self.begun, &loaded.settings.global);
+        let later: Vec<&str> = [
+            ("enabled", !new.enabled),
+            ("max_bans", old.max_bans != new.max_bans),
+            ("max_tracked", old.max_tracked != new.max_tracked),
+            ("max_sessions", old.max_sessions != new.max_sessions),
+            ("max_line", old.max_line != new.max_line),
+            ("control", old.control != new.control),
+            ("state_dir", old.state_dir != new.state_dir),
+            ("firewall", old.firewall != new.firewall),
+        ]
+        .into_iter()
+        .filter_map(|(name, changed)| changed.then_some(name))
+        .collect();
+        let warning = (!later.is_empty()).then(|| format!("{} will change at a restart", later.join(", ")));
         let scopes_changed = before != loaded.scopes;
         log::set_max_level(super::report::level(new.log_level));
         self.loaded = loaded;
@@ -463,6 +479,6 @@ impl Core {
             sink.invalidate();
             retry.0 = now;
         }
-        Ok(())
+        Ok(warning)
     }
 }
