@@ -477,6 +477,15 @@ fn without_memory_for_its_tables_it_does_not_start() {
 }
 
 #[test]
+fn a_compressed_log_is_told() {
+    let folder = Folder::new();
+    let log = folder.join("log.gz");
+    fs::write(&log, b"\x1f\x8b\x08\0\0\0\0\0").expect("written");
+    let edgeban = Edgeban::start(folder.path(), &file_conf(&log), &[], &["--dry-run"]);
+    edgeban.running.says("log.gz: compressed, so that");
+}
+
+#[test]
 fn bans_that_a_full_list_refuses_are_told() {
     let folder = Folder::new();
     let conf = file_conf(&folder.join("log"))

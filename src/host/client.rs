@@ -23,8 +23,10 @@ pub enum Error {
     NotRunning(PathBuf),
     /// The socket is another user's.
     Denied(PathBuf),
-    /// The daemon closed the connection, or was silent, before its reply was whole.
+    /// The daemon closed the connection before its reply was whole.
     Cut,
+    /// The daemon was silent for [`PATIENCE`].
+    Silent,
     /// The reply is not the protocol's.
     Garbled,
     /// What was to be shown could not be written.
@@ -41,6 +43,7 @@ impl fmt::Display for Error {
             }
             Self::Denied(path) => write!(f, "not permitted to talk to {}: try as root", path.display()),
             Self::Cut => f.write_str("edgeban ended the connection before its reply was whole"),
+            Self::Silent => f.write_str("edgeban does not answer"),
             Self::Garbled => f.write_str("the reply is not one of edgeban's"),
             Self::Output(error) => write!(f, "standard output: {error}"),
             Self::Io(error) => error.fmt(f),
@@ -51,7 +54,7 @@ impl fmt::Display for Error {
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Self::Cut,
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Self::Silent,
             io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Self::Cut,
             _ => Self::Io(error),
         }
@@ -187,4 +190,16 @@ fn show(
     .and_then(|()| out.flush())
     .map_err(Error::Output)?;
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_told_from_a_cut() {
+        let told = |kind| Error::from(io::Error::from(kind)).to_string();
+        assert_eq!(told(io::ErrorKind::WouldBlock), "edgeban does not answer");
+        assert!(told(io::ErrorKind::ConnectionReset).contains("ended the connection"));
+    }
 }

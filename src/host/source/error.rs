@@ -9,8 +9,8 @@ use std::string::String;
 /// Why a source does not work (yet).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// No socket at this address.
-    Listen(SocketAddr, Errno),
+    /// No socket of this protocol at this address.
+    Listen(&'static str, SocketAddr, Errno),
     /// No socket or file at this path.
     Path(PathBuf, Errno),
     /// Another process listens at this path.
@@ -30,7 +30,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Listen(addr, e) => write!(f, "cannot listen on {addr}: {e}"),
+            Self::Listen(kind, addr, e) => write!(f, "cannot listen on {kind} {addr}: {e}"),
             Self::Path(path, e) => write!(f, "{}: {e}", path.display()),
             Self::Busy(path) => write!(f, "{}: another process listens there", path.display()),
             Self::Kind(path) => write!(f, "{}: not the kind of file this source reads", path.display()),

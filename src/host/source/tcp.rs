@@ -75,7 +75,7 @@ impl Tcp {
             poller.add(&listener, token, Interest::Read)?;
             Ok(listener)
         };
-        let listener = open().map_err(|e| Error::Listen(listen, e))?;
+        let listener = open().map_err(|e| Error::Listen("tcp", listen, e))?;
         let mut conns = Vec::new();
         conns.resize_with(usize::from(most.max(1)), || None);
         Ok(Self { listener, token, conns, hosts: Vec::new(), serial: 0, framing, paused: None })

@@ -300,8 +300,8 @@ fn a_port_in_use_is_an_error_and_is_tried_again() {
     let (poller, mut sources) = (Poller::new().unwrap(), Sources::new(None));
     let mut errors = Vec::new();
     sources.apply(&poller, &[Spec::Udp { listen }], clock::now(), |e| errors.push(e.clone()));
-    assert_eq!(errors, [Error::Listen(listen, Errno(libc::EADDRINUSE))]);
-    assert!(errors[0].to_string().starts_with(&format!("cannot listen on {listen}: ")));
+    assert_eq!(errors, [Error::Listen("udp", listen, Errno(libc::EADDRINUSE))]);
+    assert!(errors[0].to_string().starts_with(&format!("cannot listen on udp {listen}: ")));
     let mut rig = Rig { poller, sources, got: Vec::new(), ahead: crate::time::Duration::ZERO };
     drop(taken);
     rig.ahead = crate::time::Duration::from_secs(11);

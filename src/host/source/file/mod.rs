@@ -210,6 +210,9 @@ impl FileSource {
             self.current = Some(self.old.remove(back));
             return;
         }
+        if is_packed(&file) {
+            log::warn!("{}: compressed, so that there are no lines to be read", self.path.display());
+        }
         let begin = core::mem::replace(&mut self.begin, Begin::Start);
         if begin != Begin::Start {
             self.settle(cx);
@@ -387,6 +390,16 @@ fn open(path: &Path) -> Result<(File, Id, u64), Error> {
         return Err(Error::Kind(path.into()));
     }
     Ok((file, Id::of(&meta), meta.size()))
+}
+
+/// Whether it begins as gzip, zstd, xz or bzip2 have it.
+fn is_packed(file: &File) -> bool {
+    let mut start = [0; 4];
+    file.read_exact_at(&mut start, 0).is_ok()
+        && matches!(
+            start,
+            [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd] | [0xfd, b'7', b'z', b'X'] | [b'B', b'Z', b'h', _]
+        )
 }
 
 /// The start of the line that ends at or after `end`. Where that line is longer than the longest, a place in it
