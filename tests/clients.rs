@@ -295,6 +295,11 @@ fn a_reload_is_whole_or_nothing() {
     daemon.waits_for("the old one stays");
     daemon.signal("HUP");
     daemon.waits_for("the old one stays");
+    // Each problem on a line of its own, with its place in front.
+    daemon.config("config jail 'sshd'\n\toption maxretry 'x'\n\toption nosuch '1'\n");
+    let done = daemon.ask(&["reload"]).exits(1);
+    assert_eq!(done.err, edgeban(&["check", "-c", &conf]).exits(1).err);
+    assert_eq!(done.err.lines().filter(|line| line.starts_with(&conf)).count(), 2, "{}", done.err);
     // The jails are the old ones: one attempt is no ban, and web is still there.
     daemon.ask(&["attempt", "192.0.2.8", "--jail", "sshd"]).exits(0);
     daemon.ask(&["attempt", "192.0.2.8", "--jail", "web"]).exits(0);
@@ -306,8 +311,20 @@ fn a_reload_is_whole_or_nothing() {
     daemon.ask(&["attempt", "192.0.2.8", "--jail", "sshd"]).exits(0);
     assert_eq!(daemon.ask(&["bans", "--json"]).exits(0).json().len(), 3);
     daemon.ask(&["attempt", "192.0.2.8", "--jail", "web"]).exits(1).says("no such jail");
+    // What waits for a restart is said, as long as it waits.
+    let text_of = std::fs::read_to_string(&conf).expect("the configuration");
+    let less = text_of.replace("max_bans '12000'", "max_bans '99'\n\toption max_line '2000'");
+    std::fs::write(&conf, less).expect("written");
+    for _ in 0..2 {
+        let done = daemon.ask(&["reload"]).exits(0);
+        assert_eq!(done.out, "Loaded the configuration; max_bans, max_line will change at a restart.\n");
+    }
+    let done = &daemon.ask(&["reload", "--json"]).exits(0).json()[0];
+    assert_eq!(text(done, "warning"), "max_bans, max_line will change at a restart");
     std::fs::remove_file(&conf).expect("the configuration");
     daemon.ask(&["reload", "--json"]).exits(1);
+    let done = daemon.ask(&["reload"]).exits(1);
+    assert!(done.err.starts_with(&format!("edgeban: {conf}: ")), "{}", done.err);
     daemon.config(JAILS);
     daemon.signal("HUP");
     daemon.waits_for("reloaded");

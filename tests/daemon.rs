@@ -120,6 +120,56 @@ fn a_broken_configuration_is_not_loaded() {
     assert_eq!(edgeban.running.ends(), Some(0));
 }
 
+#[test]
+fn a_source_may_be_bound_to_a_jail_with_a_filter_file() {
+    let folder = Folder::new();
+    let (log, filter) = (folder.join("log"), folder.join("own.filter"));
+    fs::write(&log, "").expect("a log");
+    fs::write(&filter, "filter own\napp    own\nfail   refused <ip>\n").expect("a filter");
+    let conf = file_conf(&log).replace("option kind 'file'", "option kind 'file'\n\tlist filter 'mine'")
+        + &format!(
+            "config jail 'mine'\n\toption filter_file '{}'\n\toption maxretry '1'\n",
+            filter.display()
+        );
+    let edgeban = Edgeban::start(folder.path(), &conf, &[], &["--dry-run"]);
+    let text = "Nov 22 20:00:00 h sshd[1]: Failed password for root from 192.0.2.9 port 22 ssh2\n"
+        .repeat(2)
+        + "Nov 22 20:00:00 h own: refused 192.0.2.7\n";
+    File::options()
+        .append(true)
+        .open(&log)
+        .and_then(|mut log| log.write_all(text.as_bytes()))
+        .expect("written");
+    until("all lines", 20, || edgeban.counter("engine", "lines") == 3);
+    assert_eq!(edgeban.bans(), ["192.0.2.7"]);
+}
+
+#[test]
+fn what_repeats_is_the_last_message_of_its_own_file() {
+    let folder = Folder::new();
+    let (log, other) = (folder.join("log"), folder.join("other"));
+    let second = format!("config source\n\toption kind 'file'\n\toption path '{}'\n", other.display());
+    let conf = file_conf(&log).replace("maxretry '2'", "maxretry '3'") + &second;
+    for file in [&log, &other] {
+        fs::write(file, "").expect("a log");
+    }
+    let edgeban = Edgeban::start(folder.path(), &conf, &[], &["--dry-run"]);
+    let failure = "Nov 22 20:00:00 h sshd[1]: Failed password for root from 192.0.2.9 port 22 ssh2\n";
+    let (between, repeated) =
+        ("Nov 22 20:00:01 h cron[1]: a line\n", "Nov 22 20:00:02 h last message repeated 5 times\n");
+    for (n, (file, line)) in [(&log, failure), (&other, between), (&log, repeated)].into_iter().enumerate()
+    {
+        File::options()
+            .append(true)
+            .open(file)
+            .and_then(|mut f| f.write_all(line.as_bytes()))
+            .expect("written");
+        until("the line", 20, || edgeban.counter("engine", "lines") == n as i64 + 1);
+    }
+    assert_eq!(edgeban.bans(), ["192.0.2.9"]);
+    edgeban.running.says("ban 192.0.2.9 jail sshd for 3600s (6 failures)");
+}
+
 /// Lines of which every hundredth is a failure, as logs have them.
 fn write_lines(out: impl Write, from: usize, count: usize) {
     let mut out = BufWriter::with_capacity(1 << 16, out);
@@ -317,7 +367,9 @@ fn a_second_daemon_is_refused() {
         };
         // With the same control socket, and with another one but the same table.
         refused(&folder, "another edgeban listens there");
-        refused(&other, "is an edgeban that bans here already");
+        for _ in 0..12 {
+            refused(&other, "is an edgeban that bans here already");
+        }
         assert!(edgeban.ask(&["ban", "192.0.2.7"]).0, "the first one is as it was");
         // In a network of its own it is no other's business, nor is a dry run.
         drop(Edgeban::start(other.path(), &CONF.replace("5514", "5515"), &[], &["--dry-run"]));
@@ -361,6 +413,25 @@ fn who_becomes_our_own_or_allowed_is_set_free() {
 }
 
 #[test]
+fn more_routes_than_are_read_hide_no_gateway_of_the_other_family() {
+    in_namespace(|| {
+        let folder = Folder::new();
+        run("ip link add dummy type veth peer name other && ip addr add fd07::1/64 dev dummy nodad");
+        run("ip link set dummy up && ip link set other up && ip -6 route add fd08::/64 via fd07::fe");
+        let routes: String = (0..80_000u32)
+            .map(|n| format!("route add 10.{}.{}.{}/32 dev lo\n", n >> 16, n >> 8 & 255, n & 255))
+            // More than are read of /proc.
+            .chain((0..5_000).map(|n| format!("route add 2001:db8::{n:x}/128 dev lo\n")))
+            .collect();
+        fs::write(folder.join("routes"), routes).expect("written");
+        run(&format!("ip -batch {}", folder.join("routes").display()));
+        let edgeban = Edgeban::start(folder.path(), CONF, &[], &["--dry-run"]);
+        let (good, said) = edgeban.ask(&["ban", "fd07::fe"]);
+        assert!(!good && said.contains("gateway"), "{said}");
+    });
+}
+
+#[test]
 fn signals_that_other_daemons_reopen_logs_at_do_no_harm() {
     let folder = Folder::new();
     let log = folder.join("log");
@@ -382,6 +453,53 @@ fn a_daemon_that_is_turned_off_ends_at_once_and_well() {
         running::Running::start(command.arg("run").arg("-c").arg(folder.join("edgeban.conf")));
     running.says("option enabled '0': nothing to do");
     assert_eq!(running.ends(), Some(0));
+}
+
+#[test]
+fn without_memory_for_its_tables_it_does_not_start() {
+    let folder = Folder::new();
+    let ends = |option: &str, entries: u32, kilobytes: u32| {
+        let conf = file_conf(&folder.join("log"));
+        let conf =
+            conf.replace("option state_dir", &format!("option {option} '{entries}'\n\toption state_dir"));
+        Edgeban::configure(
+            folder.path(),
+            &format!("{conf}\nconfig jail 'luci'\n\toption maxretry '100'\n"),
+        );
+        let mut command = std::process::Command::new("sh");
+        let limited = format!("ulimit -v {kilobytes}; exec \"$0\" run --dry-run -c \"$1\" -s \"$2\"");
+        let (conf, socket) = (folder.join("edgeban.conf"), folder.join("edgeban.sock"));
+        let command = command.args(["-c", &limited, PROGRAM]).arg(conf).arg(socket);
+        let mut running = running::Running::start(command);
+        running.says(&format!("bytes of the table that {option} sizes"));
+        assert_eq!(running.ends(), Some(1));
+    };
+    ends("max_tracked", 65_535, 40_000);
+    ends("max_bans", 1_048_575, 30_000);
+}
+
+#[test]
+fn a_compressed_log_is_told() {
+    let folder = Folder::new();
+    let log = folder.join("log.gz");
+    fs::write(&log, b"\x1f\x8b\x08\0\0\0\0\0").expect("written");
+    let edgeban = Edgeban::start(folder.path(), &file_conf(&log), &[], &["--dry-run"]);
+    edgeban.running.says("log.gz: compressed, so that");
+}
+
+#[test]
+fn bans_that_a_full_list_refuses_are_told() {
+    let folder = Folder::new();
+    let conf = file_conf(&folder.join("log"))
+        .replace("option state_dir", "option max_bans '16'\n\toption state_dir");
+    let edgeban = Edgeban::start(folder.path(), &conf, &[], &["--dry-run"]);
+    for n in 1..=16 {
+        assert!(edgeban.ask(&["ban", &format!("203.0.113.{n}")]).0);
+    }
+    for _ in 0..2 {
+        edgeban.ask(&["attempt", "198.51.100.7", "--jail", "sshd"]);
+    }
+    edgeban.running.says("warning: the blocklist is full of bans by hand, 1 refused");
 }
 
 #[test]
@@ -520,6 +638,16 @@ fn bans_outlive_a_restart() {
         // Ports that no jail has any more.
         edgeban.running.signal(libc::SIGTERM);
         assert_eq!(edgeban.running.ends(), Some(0));
+        let edgeban = Edgeban::start(folder.path(), &ports.replace("'22'", "'23'"), &[], &[]);
+        edgeban.running.says("4044 bans of the run before taken over, 1 left out");
+        assert!(!edgeban.bans().contains(&"192.0.2.9".into()));
+
+        // Ports that somebody took out of the table do not become every port.
+        assert!(edgeban.ask(&["ban", "192.0.2.9", "--jail", "sshd", "--for", "1h"]).0);
+        let mut edgeban = edgeban;
+        edgeban.running.signal(libc::SIGTERM);
+        assert_eq!(edgeban.running.ends(), Some(0));
+        run("nft flush set inet edgeban ports_p1");
         let edgeban = Edgeban::start(folder.path(), &ports.replace("'22'", "'23'"), &[], &[]);
         edgeban.running.says("4044 bans of the run before taken over, 1 left out");
         assert!(!edgeban.bans().contains(&"192.0.2.9".into()));

@@ -66,7 +66,8 @@ impl Bench {
             _ => Clock::Replay(&dates),
         };
         let loaded = &self.loaded;
-        let mut engine: Engine<'static> = memory::engine(&loaded.settings, 2, 8, [1, 2, 3]);
+        let mut engine: Engine<'static> =
+            memory::engine(&loaded.settings, 2, 8, [1, 2, 3]).expect("memory");
         let mut line = |line: &[u8]| {
             engine.line(loaded.rules(), line, &Input { stream: 0, jails: u32::MAX, clock }, &mut banned);
         };

@@ -113,7 +113,7 @@ impl Script {
         }
         let most = settings.jails.iter().map(|jail| jail.policy.maxretry).max().unwrap_or(1);
         if self.engine.is_none() {
-            self.engine = Some(memory::engine(&settings, 2 * most, 64, [1, 2, 3]));
+            self.engine = Some(memory::engine(&settings, 2 * most, 64, [1, 2, 3]).expect("memory"));
         }
         let loaded = Loaded::new(settings, &self.own, self.loaded.as_ref()).map_err(|e| e.join("\n"))?;
         self.loaded = Some(loaded);

@@ -13,6 +13,7 @@
 //! {"cmd":"unban","ip":"192.0.2.7"}  {"cmd":"unban","all":true}      {"ok":true,"count":1}
 //! {"cmd":"attempt","ip":"192.0.2.7","jail":"sshd"}                  {"ok":true}
 //! {"cmd":"reload"}  {"cmd":"version"}                               {"ok":false,"error":"…"}
+//!                                   {"ok":true,"warning":"…"}
 //! ```
 
 pub mod json;

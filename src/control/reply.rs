@@ -13,6 +13,11 @@ pub fn ok(count: Option<u64>, out: &mut dyn FnMut(&[u8])) {
     w.end_object().newline();
 }
 
+/// The last line of a reply to what was done, though not all of it as one may think.
+pub fn warned(text: &[u8], out: &mut dyn FnMut(&[u8])) {
+    Writer::new(out).object().key("ok").bool(true).key("warning").str(text).end_object().newline();
+}
+
 /// The only line of a reply to what was refused or failed.
 pub fn error(text: &[u8], out: &mut dyn FnMut(&[u8])) {
     Writer::new(out).object().key("ok").bool(false).key("error").str(text).end_object().newline();

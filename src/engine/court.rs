@@ -111,7 +111,7 @@ impl Court<'_, '_, '_> {
     fn pass(&mut self, jail: &Jail<'_>, sentence: Sentence, now: Instant) {
         self.tally.sentences.bump();
         self.watch.sentence(&sentence);
-        let Sentence { target, jail: id, since, until, before } = sentence;
+        let Sentence { target, jail: id, since, until, before, .. } = sentence;
         let ban = Ban { target, jail: id, scope: jail.scope, manual: false, before, since, until };
         self.blocklist.insert(ban, now).changes().for_each(|change| self.watch.change(change));
     }

@@ -45,6 +45,11 @@ impl<'a> Framer<'a> {
         Self { held: buf, len: 0, framing, state: Self::start(framing) }
     }
 
+    /// The memory that was lent.
+    pub fn into_buffer(self) -> &'a mut [u8] {
+        self.held
+    }
+
     fn start(framing: Framing) -> State {
         let lines = |ends| State::Lines { ends, dropping: false };
         match framing {

@@ -1,15 +1,16 @@
 //! Memory that lives as long as what borrows it.
 //!
-//! The core borrows its tables. On a board they are statics; on the host a reload must give them back. An
-//! [`Arena`] hands out `&'static` slices and frees them when it is dropped; whoever holds it keeps it in the same
-//! struct as the borrower, behind it, and never lets the borrower out.
+//! The core borrows its tables. On a board they are statics; on the host a reload must give them back. What an
+//! [`Arena`] hands out is borrowed from it, and freed when it is dropped. Who keeps both in one struct lends it with
+//! [`Arena::lend`].
 
+use core::cell::RefCell;
 use std::boxed::Box;
 use std::vec::Vec;
 
-/// Boxes that are borrowed as if they were static.
+/// Boxes that grow in number while they are borrowed.
 #[derive(Default)]
-pub(super) struct Arena(Vec<Box<dyn Held>>);
+pub(super) struct Arena(RefCell<Vec<Box<dyn Held>>>);
 
 /// Something to be freed.
 trait Held {}
@@ -21,22 +22,34 @@ impl<T> Held for Owned<T> {}
 impl<T> Drop for Owned<T> {
     fn drop(&mut self) {
         // SAFETY: the pointer came from `Box::into_raw` in `keep_slice` and is freed here only. The references
-        // that were handed out are gone: the arena is dropped after whatever borrows from it (its contract).
+        // that were handed out are gone, being borrowed from the arena.
         drop(unsafe { Box::from_raw(self.0) });
     }
 }
 
 impl Arena {
-    /// Keeps `values` until the arena is dropped. The caller must let go of the reference before that.
-    pub(super) fn keep_slice<T: 'static>(&mut self, values: Vec<T>) -> &'static mut [T] {
+    /// Keeps `values` until the arena is dropped.
+    #[allow(clippy::mut_from_ref)] // Each call lends another allocation.
+    pub(super) fn keep_slice<T: 'static>(&self, values: Vec<T>) -> &mut [T] {
         let raw = Box::into_raw(values.into_boxed_slice());
-        self.0.push(Box::new(Owned(raw)));
-        // SAFETY: the allocation lives until the arena is dropped, and nothing else refers to it.
+        self.0.borrow_mut().push(Box::new(Owned(raw)));
+        // SAFETY: the allocation lives, and stays where it is, until the arena is dropped; nothing else refers to it.
         unsafe { &mut *raw }
     }
 
-    /// Keeps a copy of `text`, on the same terms.
-    pub(super) fn keep_str(&mut self, text: &str) -> &'static str {
+    /// Keeps a copy of `text`.
+    pub(super) fn keep_str(&self, text: &str) -> &str {
         core::str::from_utf8(self.keep_slice(text.as_bytes().to_vec())).unwrap_or("")
+    }
+
+    /// This arena as if it were never dropped, for a struct that holds it together with what borrows from it. It may
+    /// be moved, since what it hands out stays where it is.
+    ///
+    /// # Safety
+    /// The reference is not used once the arena is moved, and nothing that was handed out through it once the arena is
+    /// dropped.
+    pub(super) unsafe fn lend(&self) -> &'static Self {
+        // SAFETY: the caller's promise.
+        unsafe { &*core::ptr::from_ref(self) }
     }
 }

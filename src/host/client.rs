@@ -23,8 +23,10 @@ pub enum Error {
     NotRunning(PathBuf),
     /// The socket is another user's.
     Denied(PathBuf),
-    /// The daemon closed the connection, or was silent, before its reply was whole.
+    /// The daemon closed the connection before its reply was whole.
     Cut,
+    /// The daemon was silent for [`PATIENCE`].
+    Silent,
     /// The reply is not the protocol's.
     Garbled,
     /// What was to be shown could not be written.
@@ -41,6 +43,7 @@ impl fmt::Display for Error {
             }
             Self::Denied(path) => write!(f, "not permitted to talk to {}: try as root", path.display()),
             Self::Cut => f.write_str("edgeban ended the connection before its reply was whole"),
+            Self::Silent => f.write_str("edgeban does not answer"),
             Self::Garbled => f.write_str("the reply is not one of edgeban's"),
             Self::Output(error) => write!(f, "standard output: {error}"),
             Self::Io(error) => error.fmt(f),
@@ -51,7 +54,7 @@ impl fmt::Display for Error {
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Self::Cut,
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Self::Silent,
             io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Self::Cut,
             _ => Self::Io(error),
         }
@@ -105,7 +108,12 @@ pub fn run(
     match show(socket, request, json, now, out) {
         Ok(None) => 0,
         Ok(Some(refusal)) => {
-            let _ = writeln!(err, "edgeban: {}", human::plain(&refusal));
+            for line in refusal.lines() {
+                // Problems of a configuration have their places in front, as those that `check` finds.
+                let place = line.split(':').nth(1).unwrap_or("");
+                let placed = !place.is_empty() && place.bytes().all(|b| b.is_ascii_digit());
+                let _ = writeln!(err, "{}{}", if placed { "" } else { "edgeban: " }, human::plain(line));
+            }
             1
         }
         // `edgeban bans | head` is no failure.
@@ -174,9 +182,24 @@ fn show(
             writeln!(out, "{ip} is banned already.")
         }
         Request::Attempt { ip, jail } => writeln!(out, "Counted a failure of {ip} in {jail}."),
-        Request::Reload => writeln!(out, "Loaded the configuration."),
+        Request::Reload => match last.get("warning").map_or("", Value::text) {
+            "" => writeln!(out, "Loaded the configuration."),
+            warning => writeln!(out, "Loaded the configuration; {}.", human::plain(warning)),
+        },
     }
     .and_then(|()| out.flush())
     .map_err(Error::Output)?;
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_told_from_a_cut() {
+        let told = |kind| Error::from(io::Error::from(kind)).to_string();
+        assert_eq!(told(io::ErrorKind::WouldBlock), "edgeban does not answer");
+        assert!(told(io::ErrorKind::ConnectionReset).contains("ended the connection"));
+    }
 }

@@ -21,6 +21,7 @@ use crate::jail::Why;
 use crate::time::civil::Calendar;
 use crate::time::{Duration, Instant};
 use log::{error, info, warn};
+use std::boxed::Box;
 use std::format;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
@@ -39,7 +40,7 @@ const SIGNALS: u8 = 3;
 const EXPIRIES: usize = 512;
 /// Streams whose last failure is remembered for "last message repeated".
 const STREAMS: usize = 64;
-/// How often this host's own addresses are looked at, whatever the kernel says.
+/// How often this host's own addresses are looked at, whatever the kernel says, and other such rounds are made.
 const OWN: Duration = Duration::from_secs(30);
 /// The shortest time between two looks: a router may learn routes all the time.
 const OWN_AGAIN: Duration = Duration::from_secs(1);
@@ -78,6 +79,8 @@ pub(super) struct Core {
     pub listed: u64,
     poller: Poller,
     plan: (Option<PathBuf>, Option<PathBuf>),
+    /// What the start was from: some of it holds until the next one.
+    begun: Box<config::Global>,
     own: Vec<(Prefix, Why)>,
     own_next: Instant,
     own_looked: Instant,
@@ -120,13 +123,14 @@ impl Daemon {
         let [Ok(a), Ok(b), Ok(c)] = key else {
             return Err("the kernel gives no random numbers".to_string());
         };
-        let engine = memory::engine(settings, ring(settings), STREAMS, [a, b, c]);
+        let engine = memory::engine(settings, ring(settings), STREAMS, [a, b, c])?;
         // Before anything is touched: it may be another edgeban's.
         let server = serve(control, settings, dry_run)?;
         let firewall = firewall(settings, dry_run, now)?;
         // A dry run would move the places from which the real one goes on.
         let state = if dry_run { None } else { state_file(settings) };
         super::source::set_longest(settings.global.max_line as usize);
+        let begun = Box::new(settings.global.clone());
         let mut core = Core {
             engine,
             loaded,
@@ -138,6 +142,7 @@ impl Daemon {
             listed: 0,
             poller,
             plan: (named, path),
+            begun,
             own,
             own_next: now + OWN,
             own_looked: now,
@@ -249,7 +254,8 @@ impl Core {
             let from = meta
                 .from
                 .map_or(0, |addr| addr.words().into_iter().fold(0, |h: u32, w| h.rotate_left(5) ^ w));
-            let stream = (u32::from(id.0) << 24) ^ key.0 ^ from;
+            // Odd, so that neighbours differ below: few streams have a place each among those remembered.
+            let stream = (key.0 ^ from).wrapping_mul(0x9e37_79b1).wrapping_add(id.0.into());
             let jails = masks.get(usize::from(id.0)).copied().unwrap_or(u32::MAX);
             engine.line(rules, line, &Input { stream, jails, clock }, &mut live);
         };
@@ -264,6 +270,7 @@ impl Core {
         let (engine, _, mut live) = self.live(now);
         engine.expire(now, EXPIRIES, &mut live);
         self.telling.sum_up(now);
+        self.telling.full(self.engine.blocklist().tally().full.get(), now);
         if let Firewalling::On { sink, error, .. } = &mut self.firewall
             && let Err(e) = sink.flush(now)
         {
@@ -275,10 +282,13 @@ impl Core {
         }
     }
 
-    /// Looks at this host's own addresses and gateways.
+    /// Looks at this host's own addresses and gateways, and does what else is done now and then.
     fn renew_own(&mut self, now: Instant) {
         if now >= self.own_looked + OWN {
             memory::trim();
+        }
+        if let Firewalling::On { sole: Some(sole), .. } = &self.firewall {
+            sole.let_in();
         }
         self.own_next = now + OWN;
         self.own_looked = now;
@@ -336,8 +346,11 @@ impl Core {
     /// Reads what the kernel says of the ruleset.
     fn hear(&mut self) {
         let Firewalling::On { sink, error, .. } = &mut self.firewall else { return };
+        // A table that is to be made anew anyway was told of already.
+        let stale = sink.is_stale();
         match sink.read_events() {
             Ok(true) => {}
+            Ok(false) if stale => {}
             Ok(false) => warn!("nftables: somebody changed or flushed table inet edgeban"),
             Err(e) => *error = Some(e),
         }
@@ -405,11 +418,15 @@ impl Core {
         Some(self.sources.timeout(now).map_or(own, |sources| sources.min(own)))
     }
 
-    /// Reads the configuration again. All of it is checked and built before anything changes.
-    pub(super) fn reload(&mut self) -> Result<(), String> {
+    /// Reads the configuration again. All of it is checked and built before anything changes. Returns what else there
+    /// is to say.
+    pub(super) fn reload(&mut self) -> Result<Option<String>, String> {
         let done = self.reloaded();
         match &done {
-            Ok(()) => info!("reloaded {}", check::called(self.plan.1.as_deref())),
+            Ok(warning) => {
+                info!("reloaded {}", check::called(self.plan.1.as_deref()));
+                warning.iter().for_each(|text| warn!("{text}"));
+            }
             Err(problems) => {
                 problems.lines().for_each(|line| error!("{line}"));
                 error!("configuration not reloaded; the old one stays in force");
@@ -418,7 +435,7 @@ impl Core {
         done
     }
 
-    fn reloaded(&mut self) -> Result<(), String> {
+    fn reloaded(&mut self) -> Result<Option<String>, String> {
         let (settings, path) = check::read(self.plan.0.as_deref())?;
         let longest = self.engine.tracker().longest();
         for jail in &settings.jails {
@@ -436,14 +453,21 @@ impl Core {
         self.loaded.free_scopes(bans.map(|ban| ban.scope));
         let loaded = Loaded::new(settings, &self.own, Some(&self.loaded))
             .map_err(|errors| check::placed(path.as_deref(), &errors))?;
-        let (old, new) = (&self.loaded.settings.global, &loaded.settings.global);
-        let sizes = |g: &config::Global| (g.max_bans, g.max_tracked, g.max_sessions, g.max_line);
-        if sizes(old) != sizes(new) || old.control != new.control || old.firewall != new.firewall {
-            warn!("table sizes, control socket and firewall change at the next start");
-        }
-        if !new.enabled {
-            warn!("option enabled '0' holds from the next start on");
-        }
+        let (old, new) = (&*self.begun, &loaded.settings.global);
+        let later: Vec<&str> = [
+            ("enabled", !new.enabled),
+            ("max_bans", old.max_bans != new.max_bans),
+            ("max_tracked", old.max_tracked != new.max_tracked),
+            ("max_sessions", old.max_sessions != new.max_sessions),
+            ("max_line", old.max_line != new.max_line),
+            ("control", old.control != new.control),
+            ("state_dir", old.state_dir != new.state_dir),
+            ("firewall", old.firewall != new.firewall),
+        ]
+        .into_iter()
+        .filter_map(|(name, changed)| changed.then_some(name))
+        .collect();
+        let warning = (!later.is_empty()).then(|| format!("{} will change at a restart", later.join(", ")));
         let scopes_changed = before != loaded.scopes;
         log::set_max_level(super::report::level(new.log_level));
         self.loaded = loaded;
@@ -455,6 +479,6 @@ impl Core {
             sink.invalidate();
             retry.0 = now;
         }
-        Ok(())
+        Ok(warning)
     }
 }

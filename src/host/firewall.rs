@@ -29,7 +29,7 @@ pub(super) enum Firewalling {
         /// What went wrong last.
         error: Option<NftError>,
         /// That no other edgeban does the same.
-        _sole: Option<Sole>,
+        sole: Option<Sole>,
     },
     /// Only the blocklist in memory knows.
     Off(String),
@@ -53,7 +53,7 @@ pub(super) fn firewall(settings: &Settings, dry_run: bool, now: Instant) -> Resu
             sink: std::boxed::Box::new(sink),
             retry: (now, Duration::ZERO),
             error: None,
-            _sole: sole()?,
+            sole: sole()?,
         }),
         Err(e) if settings.global.firewall == Firewall::Nftables => Err(format!("nftables: {e}")),
         Err(e) => {
@@ -78,6 +78,8 @@ fn sole() -> Result<Option<Sole>, String> {
 /// The most bans and ends of bans that are told one by one in a second: more is a flood, and nobody reads it.
 const TOLD: u32 = 200;
 const SECOND: Duration = Duration::from_secs(1);
+/// The shortest time between two warnings that the blocklist is full.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// How much of the bans was told lately.
 #[derive(Debug)]
@@ -87,11 +89,13 @@ pub(super) struct Telling {
     told: u32,
     /// Bans and ends of bans that were not told.
     untold: [u32; 2],
+    /// Bans refused since the start, as far as they were told, and when they may be told again.
+    refused: (u64, Instant),
 }
 
 impl Telling {
     pub(super) const fn new(now: Instant) -> Self {
-        Self { since: now, told: 0, untold: [0; 2] }
+        Self { since: now, told: 0, untold: [0; 2], refused: (0, now) }
     }
 
     /// Whether one more may be told; else it is counted, as a ban or the end of one.
@@ -119,6 +123,18 @@ impl Telling {
         (self.since, self.told) = (now, 0);
     }
 
+    /// Warns of bans that found no place: `refused` since the start.
+    pub(super) fn full(&mut self, refused: u64, now: Instant) {
+        let (before, next) = self.refused;
+        if refused > before && now >= next {
+            warn!(
+                "the blocklist is full of bans by hand, {} refused (max_bans is too small)",
+                refused - before
+            );
+            self.refused = (refused, now + MINUTE);
+        }
+    }
+
     /// When there is something to sum up.
     pub(super) fn deadline(&self) -> Instant {
         if self.untold == [0; 2] { Instant::NEVER } else { self.since + SECOND }
@@ -130,7 +146,8 @@ pub(super) struct Live<'c> {
     pub rules: &'c Rules<'c>,
     pub firewall: &'c mut Firewalling,
     pub now: Instant,
-    pub sentence: Option<JailId>,
+    /// Of the change that comes next: by which jail and for how many failures.
+    pub sentence: Option<(JailId, u32)>,
     pub telling: &'c mut Telling,
 }
 
@@ -140,17 +157,15 @@ impl Watcher for Live<'_> {
     }
 
     fn sentence(&mut self, sentence: &Sentence) {
-        self.sentence = Some(sentence.jail);
+        self.sentence = Some((sentence.jail, sentence.failures));
     }
 
     fn change(&mut self, change: Change) {
         let rules = self.rules;
         match &change {
             Change::Added(ban) | Change::Renewed { ban, .. } => {
-                let by = self.sentence.take();
-                let name = rules.name(by.unwrap_or(ban.jail));
-                let failures =
-                    by.and_then(|jail| rules.jails.get(usize::from(jail))).map_or(0, |j| j.policy.maxretry);
+                let (jail, failures) = self.sentence.take().unwrap_or((ban.jail, 0));
+                let name = rules.name(jail);
                 // The recidive filter reads these words.
                 if !self.telling.may(self.now, false) {
                     // Counted.

@@ -53,7 +53,10 @@ impl Loaded {
         before: Option<&Self>,
     ) -> Result<Self, Vec<String>> {
         let mut errors = Vec::new();
-        let mut arena = Arena::default();
+        let owner = Arena::default();
+        // SAFETY: used up to the end of this function only, before `owner` is moved. What it hands out is in `rules`,
+        // which is dropped before it and lent no longer than `Self` is.
+        let arena = unsafe { owner.lend() };
         let mut scopes = before.map_or_else(Vec::new, |b| b.scopes.clone());
         let places = places(&settings, before.map(|b| b.rules.jails));
         let count =
@@ -66,7 +69,7 @@ impl Loaded {
             let name: &'static str =
                 arena.keep_str(setting.map_or(old.map_or("", |j| j.name), |jail| jail.name.as_str()));
             let filter = match setting.filter(|jail| jail.enabled) {
-                Some(jail) => filter(jail, &mut arena).unwrap_or_else(|mut found| {
+                Some(jail) => filter(jail, arena).unwrap_or_else(|mut found| {
                     errors.append(&mut found);
                     NO_FILTER
                 }),
@@ -92,7 +95,7 @@ impl Loaded {
                         0
                     }),
                     recidive: jail.filter == "recidive" && jail.filter_file.is_empty(),
-                    allow: allow(&jail.allow, &[], &mut arena),
+                    allow: allow(&jail.allow, &[], arena),
                 },
                 None => Jail {
                     name,
@@ -100,7 +103,7 @@ impl Loaded {
                     policy: old.map_or(Policy::DEFAULT, |j| j.policy.clone()),
                     scope: old.map_or(0, |j| j.scope),
                     recidive: false,
-                    allow: allow(&[], &[], &mut arena),
+                    allow: allow(&[], &[], arena),
                 },
             });
         }
@@ -112,10 +115,11 @@ impl Loaded {
         }
         match matcher {
             Some(matcher) if errors.is_empty() => {
-                let mut allowed = Arena::default();
-                let allow = allow(&settings.global.allow, own, &mut allowed);
+                let allowed = Arena::default();
+                // SAFETY: as above.
+                let allow = allow(&settings.global.allow, own, unsafe { allowed.lend() });
                 let rules = Rules { matcher, jails: arena.keep_slice(jails), allow };
-                Ok(Self { rules, settings, scopes, allowed, _arena: arena })
+                Ok(Self { rules, settings, scopes, allowed, _arena: owner })
             }
             _ => Err(errors),
         }
@@ -136,8 +140,9 @@ impl Loaded {
 
     /// This host has other addresses and gateways now.
     pub fn renew_own(&mut self, own: &[(Prefix, Why)]) {
-        let mut allowed = Arena::default();
-        self.rules.allow = allow(&self.settings.global.allow, own, &mut allowed);
+        let allowed = Arena::default();
+        // SAFETY: as in `new`.
+        self.rules.allow = allow(&self.settings.global.allow, own, unsafe { allowed.lend() });
         // The old list is gone from the rules; now its memory goes.
         self.allowed = allowed;
     }
@@ -176,7 +181,7 @@ fn places(settings: &Settings, old: Option<&[Jail<'_>]>) -> Vec<usize> {
     places.into_iter().map(|p| p.unwrap_or(0)).collect()
 }
 
-fn filter(jail: &config::Jail, arena: &mut Arena) -> Result<Filter<'static>, Vec<String>> {
+fn filter<'a>(jail: &config::Jail, arena: &'a Arena) -> Result<Filter<'a>, Vec<String>> {
     let unknown = || vec![format!("{}: jail {}: no filter {}", jail.filter_line, jail.name, jail.filter)];
     if jail.filter_file.is_empty() {
         return rules::find(&jail.filter).copied().ok_or_else(unknown);
@@ -218,7 +223,7 @@ pub(super) fn filter_text(path: &Path) -> Result<String, Unread> {
 }
 
 /// Compiles a filter's text into memory of `arena`; otherwise every error as `line:column: message`.
-pub(super) fn compile_text(text: &str, arena: &mut Arena) -> Result<Filter<'static>, Vec<String>> {
+pub(super) fn compile_text<'a>(text: &str, arena: &'a Arena) -> Result<Filter<'a>, Vec<String>> {
     let mut errors = Vec::new();
     let (mut code, mut sets, mut rules) = (vec![0; 0xffff], vec![Set::NONE; 254], vec![Rule::EMPTY; 1000]);
     let space = Space { code: &mut code, sets: &mut sets, rules: &mut rules };
@@ -228,7 +233,7 @@ pub(super) fn compile_text(text: &str, arena: &mut Arena) -> Result<Filter<'stat
     Ok(Filter {
         name: arena.keep_str(filter.name),
         apps: arena.keep_str(filter.apps),
-        modes: filter.modes.map(|mode| -> &'static str { arena.keep_str(mode) }),
+        modes: filter.modes.map(|mode| arena.keep_str(mode)),
         kind: filter.kind,
         strip: filter.strip,
         strip_starts: filter.strip_starts,
@@ -291,7 +296,7 @@ fn scope(jail: &config::Jail, scopes: &mut Vec<Vec<PortRange>>) -> Option<Scope>
 }
 
 /// The lists of the settings and the host as the jails ask them.
-fn allow(listed: &[Prefix], own: &[(Prefix, Why)], arena: &mut Arena) -> Allow<'static> {
+fn allow<'a>(listed: &[Prefix], own: &[(Prefix, Why)], arena: &'a Arena) -> Allow<'a> {
     let mut allow = Allow::new(arena.keep_slice(vec![jail::Rule::EMPTY; listed.len() + own.len()]));
     for (prefix, why) in listed.iter().map(|p| (*p, Why::Listed)).chain(own.iter().copied()) {
         // There is room for each.

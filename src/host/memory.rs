@@ -12,6 +12,8 @@ use crate::matcher::{Frame, Scratch};
 use crate::session::{self, Sessions};
 use crate::time::Duration;
 use std::boxed::Box;
+use std::format;
+use std::string::String;
 use std::vec;
 use std::vec::Vec;
 
@@ -33,18 +35,21 @@ unsafe impl Zeroed for blocklist::Slot {}
 // SAFETY: integers, alone and in arrays.
 unsafe impl Zeroed for jail::Slot {}
 
-/// `n` entries for as long as the process lives; none where there is no memory, which the tables take for full.
-fn mapped<T: Zeroed>(n: usize) -> &'static mut [T] {
-    let Some(bytes) = n.checked_mul(size_of::<T>()).filter(|bytes| *bytes > 0) else { return &mut [] };
+/// `n` entries for as long as the process lives, or why there are none. `table` is the option that sizes it.
+fn mapped<T: Zeroed>(table: &str, n: usize) -> Result<&'static mut [T], String> {
+    let bytes = n.saturating_mul(size_of::<T>());
+    if bytes == 0 {
+        return Ok(&mut []);
+    }
     let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
     // SAFETY: a new mapping, which nothing else knows of.
     let at = unsafe { libc::mmap(core::ptr::null_mut(), bytes, access, kind, -1, 0) };
     if at == libc::MAP_FAILED {
-        return &mut [];
+        return Err(format!("no memory for {bytes} bytes of the table that {table} sizes"));
     }
     // SAFETY: the mapping is of this length, aligned to a page, never unmapped and lent only here; its zeroes are
     // values by the promise of `Zeroed`.
-    unsafe { core::slice::from_raw_parts_mut(at.cast(), n) }
+    Ok(unsafe { core::slice::from_raw_parts_mut(at.cast(), n) })
 }
 
 /// Has large pieces of memory mapped one by one, before any is asked for: what is freed goes back at once, and
@@ -119,7 +124,15 @@ impl SessionMemory {
 
 /// An engine whose tables live as long as the process. `maxretry` is the greatest that any jail may ever have,
 /// `streams` how many sources there can be.
-pub fn engine(settings: &Settings, maxretry: u16, streams: usize, key: [u64; 3]) -> Engine<'static> {
+///
+/// # Errors
+/// No memory for a table: which and how much.
+pub fn engine(
+    settings: &Settings,
+    maxretry: u16,
+    streams: usize,
+    key: [u64; 3],
+) -> Result<Engine<'static>, String> {
     let global = &settings.global;
     let [a, b, c] = key;
     let mut wide = [0; 16];
@@ -129,8 +142,8 @@ pub fn engine(settings: &Settings, maxretry: u16, streams: usize, key: [u64; 3])
     let (tracked, ring) = (global.max_tracked as usize, usize::from(maxretry));
     let tracker = Tracker::new(
         jail::Storage {
-            slots: mapped(tracked),
-            times: mapped(tracked * ring),
+            slots: mapped("max_tracked", tracked)?,
+            times: mapped("max_tracked", tracked.saturating_mul(ring))?,
             links: vec![Link::EMPTY; tracked].leak(),
             buckets: vec![0; tracked].leak(),
             jails: vec![jail::Totals::EMPTY; crate::config::MAX_JAILS].leak(),
@@ -138,29 +151,31 @@ pub fn engine(settings: &Settings, maxretry: u16, streams: usize, key: [u64; 3])
         wide,
     );
     let bans = global.max_bans as usize;
-    let storage =
-        blocklist::Storage { slots: mapped(bans), cells: mapped(2 * bans), words: mapped(bans / 2) };
-    Engine::new(Parts {
+    let storage = blocklist::Storage {
+        slots: mapped("max_bans", bans)?,
+        cells: mapped("max_bans", bans.saturating_mul(2))?,
+        words: mapped("max_bans", bans / 2)?,
+    };
+    Ok(Engine::new(Parts {
         sessions: sessions.lend(wide, session::IDLE_TIMEOUT),
         tracker,
         blocklist: Blocklist::new(storage, [b, c]),
         scratch: Box::leak(Box::new(Matching::new(global.max_line as usize))).lend(),
         repeats: vec![Repeat::EMPTY; streams].leak(),
         seed: a as u32,
-    })
+    }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::format;
 
     #[test]
     fn zero_bytes_are_empty_entries() {
-        let bans: &[blocklist::Slot] = mapped(3);
+        let bans: &[blocklist::Slot] = mapped("", 3).expect("memory");
         assert_eq!(format!("{bans:?}"), format!("{:?}", [blocklist::Slot::EMPTY; 3]));
-        let tracked: &[jail::Slot] = mapped(3);
+        let tracked: &[jail::Slot] = mapped("", 3).expect("memory");
         assert_eq!(format!("{tracked:?}"), format!("{:?}", [jail::Slot::EMPTY; 3]));
-        assert!(mapped::<u32>(0).is_empty());
+        assert!(mapped::<u32>("", 0).is_ok_and(|none| none.is_empty()));
     }
 }

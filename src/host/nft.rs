@@ -56,6 +56,8 @@ pub enum NftError {
     Io(i32),
     /// The kernel did not answer.
     NoAnswer,
+    /// A listing is not whole, since what it lists changed meanwhile: ask again.
+    Torn,
     /// The answer was no netlink.
     Malformed(Malformed),
     /// The scopes do not fit: a number above 63, or more ports than the buffer holds; or the buffer is below
@@ -74,6 +76,7 @@ impl fmt::Display for NftError {
             }
             Self::Io(errno) => write!(f, "netlink: {}", io::Error::from_raw_os_error(*errno)),
             Self::NoAnswer => f.write_str("netlink: no answer"),
+            Self::Torn => f.write_str("netlink: the table changed while it was read"),
             Self::Malformed(_) => f.write_str("netlink: malformed answer"),
             Self::TooSmall => f.write_str("too many scopes or ports for the netlink buffer"),
         }
@@ -348,7 +351,7 @@ impl<'m> NftSink<'m> {
     /// [`NftSink::install`]. Allocates.
     ///
     /// # Errors
-    /// Any; what was told until then stands.
+    /// Any; what was told until then stands. [`NftError::Torn`] where to ask again may help.
     pub fn standing(&mut self, mut each: impl FnMut(Set, &[PortRange], &Held<'_>)) -> Result<(), NftError> {
         let mut sets = Vec::new();
         self.list(Listing::Sets, &mut |answer| {
@@ -402,6 +405,7 @@ impl<'m> NftSink<'m> {
                 Ok(())
             }
             Answer::Error { seq: s, errno } if s == seq => Err(NftError::Refused { errno, message: 0 }),
+            Answer::Torn { seq: s } if s == seq => Err(NftError::Torn),
             other => each(other),
         })?;
         if done { Ok(()) } else { Err(NftError::NoAnswer) }

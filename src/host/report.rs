@@ -177,8 +177,7 @@ impl Core {
                 engine.attempt(rules, jail, ip, now, &mut live).map_err(refused)?;
                 Ok(Some(u64::from(!banned)))
             }
-            Request::Reload => self.reload().map(|()| None),
-            Request::Version | Request::Status { .. } | Request::Bans => Ok(None),
+            Request::Version | Request::Status { .. } | Request::Bans | Request::Reload => Ok(None),
         }
     }
 }
@@ -206,6 +205,11 @@ impl Answer for Core {
                 self.listings.push((self.listed, Cursor::default()));
                 return self.more(server::Cursor { next: self.listed, sent: 0 }, out);
             }
+            Request::Reload => match self.reload() {
+                Ok(None) => reply::ok(None, &mut |b| out.extend_from_slice(b)),
+                Ok(Some(warning)) => reply::warned(warning.as_bytes(), &mut |b| out.extend_from_slice(b)),
+                Err(why) => reply::error(why.as_bytes(), &mut |b| out.extend_from_slice(b)),
+            },
             order => match self.obey(order) {
                 Ok(count) => reply::ok(count, &mut |b| out.extend_from_slice(b)),
                 Err(why) => reply::error(why.as_bytes(), &mut |b| out.extend_from_slice(b)),

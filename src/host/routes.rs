@@ -25,9 +25,10 @@ const MOST: usize = 64;
 
 /// Adds the gateways of both families to `into`, each once. What the kernel does not tell is left out.
 pub(super) fn gateways(into: &mut Vec<Addr>) {
-    let Ok(socket) = Socket::route() else { return };
     let mut buf = vec![0; DATAGRAM];
     for family in [libc::AF_INET as u8, libc::AF_INET6 as u8] {
+        // One each: the kernel refuses a second listing while a first one is not read to its end.
+        let Ok(socket) = Socket::route() else { return };
         let mut request = [0u8; HEADERS];
         let head = [&(HEADERS as u32).to_ne_bytes()[..], &RTM_GETROUTE.to_ne_bytes(), &DUMP.to_ne_bytes()];
         request.iter_mut().zip(head.concat()).for_each(|(to, from)| *to = from);

@@ -217,7 +217,7 @@ fn the_client_says_why_there_is_no_answer() {
     struct Refuses;
     impl Answer for Refuses {
         fn answer(&mut self, _: &[u8], out: &mut Vec<u8>) -> Option<Cursor> {
-            reply::error(b"x:1: bad\x1b", &mut |piece| out.extend_from_slice(piece));
+            reply::error(b"x:1: bad\x1b\nnot read", &mut |piece| out.extend_from_slice(piece));
             None
         }
         fn more(&mut self, _: Cursor, _: &mut Vec<u8>) -> Option<Cursor> {
@@ -225,7 +225,7 @@ fn the_client_says_why_there_is_no_answer() {
         }
     }
     let refused = serve(&mut server, &mut Refuses, ask(Request::Reload, false));
-    assert_eq!(refused, (1, String::new(), "edgeban: x:1: bad?\n".into()));
+    assert_eq!(refused, (1, String::new(), "x:1: bad?\nedgeban: not read\n".into()));
 }
 
 #[test]

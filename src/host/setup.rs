@@ -108,12 +108,12 @@ fn framing(setting: config::Framing, auto: Framing) -> Framing {
     }
 }
 
-/// The jails whose filters a source is bound to; all where it names none.
+/// The jails that a source is bound to, by their filters or by their own names; all where it names none.
 pub(super) fn mask(source: &config::Source, settings: &Settings, rules: &Rules<'_>) -> u32 {
     if source.filters.is_empty() {
         return u32::MAX;
     }
-    let bound = |jail: &&config::Jail| source.filters.contains(&jail.filter);
+    let bound = |jail: &&config::Jail| source.filters.contains(jail.bound_by());
     let places = settings.jails.iter().filter(bound).filter_map(|jail| rules.find(&jail.name));
     places.fold(0, |mask, place| mask | 1u32.checked_shl(place.into()).unwrap_or(0))
 }

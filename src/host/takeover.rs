@@ -3,7 +3,7 @@
 //!
 //! The kernel knows neither jail nor history, so they are of the jail `restored`, and a permanent ban of a person comes
 //! back as one that may be evicted. What the configuration does not permit any more is left out, and so are bans on
-//! ports that no jail has now.
+//! ports that no jail has now, or that the kernel does not tell.
 
 use super::load::Loaded;
 use super::nft::NftSink;
@@ -12,6 +12,9 @@ use crate::blocklist::{Change, Scope};
 use crate::engine::{Engine, Refused, Watcher};
 use crate::time::{Duration, Instant};
 use log::{info, warn};
+
+/// How often the table is read where it changes meanwhile.
+const TRIES: usize = 3;
 
 /// Changes are not told one by one: the table is made from the whole blocklist next.
 struct Silent;
@@ -27,26 +30,33 @@ pub(super) fn take_over(
     sink: &mut NftSink<'static>,
     now: Instant,
 ) {
-    let (mut taken, mut left_out) = (0u32, 0u32);
-    let read = sink.standing(|set, ports, held| {
-        let Some(target) = set.target(held.key) else { return };
-        let Some(scope) = scope(loaded, ports) else {
-            left_out += 1;
-            return;
-        };
-        let until = match (held.timeout, held.left) {
-            (None, None) => Instant::NEVER,
-            (_, left) => now + Duration::from_millis(left.unwrap_or(0)),
-        };
-        let age = held.timeout.unwrap_or(0).saturating_sub(held.left.unwrap_or(0));
-        let since = Instant::from_millis(now.millis().saturating_sub(age));
-        match engine.restore(loaded.rules(), target, scope, (since, until), now, &mut Silent) {
-            Ok(()) => taken += 1,
-            // It ended meanwhile.
-            Err(Refused::Over) => {}
-            Err(_) => left_out += 1,
+    let (mut left_out, mut read) = (0u32, Ok(()));
+    for _ in 0..TRIES {
+        left_out = 0;
+        read = sink.standing(|set, ports, held| {
+            let Some(target) = set.target(held.key) else { return };
+            let Some(scope) = scope(loaded, set.scope(), ports) else {
+                left_out += 1;
+                return;
+            };
+            let until = match (held.timeout, held.left) {
+                (None, None) => Instant::NEVER,
+                (_, left) => now + Duration::from_millis(left.unwrap_or(0)),
+            };
+            let age = held.timeout.unwrap_or(0).saturating_sub(held.left.unwrap_or(0));
+            let since = Instant::from_millis(now.millis().saturating_sub(age));
+            match engine.restore(loaded.rules(), target, scope, (since, until), now, &mut Silent) {
+                // It ended meanwhile.
+                Ok(()) | Err(Refused::Over) => {}
+                Err(_) => left_out += 1,
+            }
+        });
+        // What was taken already is taken once more, which changes nothing.
+        if read.is_ok() {
+            break;
         }
-    });
+    }
+    let taken = engine.blocklist().len();
     if taken > 0 || left_out > 0 {
         info!("nftables: {taken} bans of the run before taken over, {left_out} left out");
     }
@@ -55,10 +65,14 @@ pub(super) fn take_over(
     }
 }
 
-/// The number that a set of ports has now.
-fn scope(loaded: &Loaded, ports: &[PortRange]) -> Option<Scope> {
-    if ports.is_empty() {
+/// The number that the ports of the scope `old` have now.
+fn scope(loaded: &Loaded, old: Scope, ports: &[PortRange]) -> Option<Scope> {
+    if old == 0 {
         return Some(0);
+    }
+    // Free numbers are of no ports either.
+    if ports.is_empty() {
+        return None;
     }
     let at = loaded.scopes.iter().position(|known| known == ports)?;
     Scope::try_from(at + 1).ok()

@@ -41,4 +41,6 @@ pub struct Sentence {
     pub until: Instant,
     /// How often this target was banned before.
     pub before: u16,
+    /// How many failures it is for: [`Policy::maxretry`] or more, where the last of them came several at once.
+    pub failures: u32,
 }

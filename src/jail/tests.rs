@@ -56,8 +56,9 @@ fn fail(t: &mut Tracker<'_>, p: &Policy, n: u32, now: u64) -> Outcome {
     t.fail(0, p, Attempt { target: host(n), count: 1, at: secs(now) }, secs(now), 0)
 }
 
+/// For two failures.
 fn sentence(n: u32, since: u64, until: u64, before: u16) -> Sentence {
-    Sentence { target: host(n), jail: 0, since: secs(since), until: secs(until), before }
+    Sentence { target: host(n), jail: 0, since: secs(since), until: secs(until), before, failures: 2 }
 }
 
 #[test]
@@ -86,6 +87,7 @@ fn bans_get_longer_and_are_forgotten() {
 fn a_line_that_was_on_its_way_makes_no_second_offence() {
     let mut lent = Lent::new(4, 2);
     let (mut t, p) = (lent.tracker(), policy(1, &[1, 6]));
+    let sentence = |n, since, until, before| Sentence { failures: 1, ..sentence(n, since, until, before) };
     let first = sentence(1, 0, 100, 0);
     assert_eq!(fail(&mut t, &p, 1, 0), Outcome::Ban(first));
     assert_eq!(fail(&mut t, &p, 1, 99), Outcome::Again(first));
@@ -116,8 +118,12 @@ fn several_attempts_count_at_once() {
     let mut count = |count| t.fail(0, &p, Attempt { target: host(1), count, at: secs(0) }, secs(0), 0);
     assert_eq!(count(0), Outcome::Counted { failures: 1 });
     assert_eq!(count(3), Outcome::Counted { failures: 4 });
-    assert!(matches!(count(u32::MAX), Outcome::Ban(_)));
+    let all = |outcome| {
+        if let Outcome::Ban(sentence) | Outcome::Again(sentence) = outcome { sentence.failures } else { 0 }
+    };
+    assert_eq!(all(count(2)), 6);
     assert_eq!(count(1), Outcome::Counted { failures: 1 });
+    assert_eq!(all(count(u32::MAX)), u32::MAX);
 }
 
 #[test]
@@ -159,6 +165,7 @@ fn forgiving_reaches_every_jail_and_every_source_within() {
 fn a_sentence_of_before_a_restart_counts() {
     let mut lent = Lent::new(4, 1);
     let (mut t, p) = (lent.tracker(), policy(1, &[1, 2, 3]));
+    let sentence = |n, since, until, before| Sentence { failures: 1, ..sentence(n, since, until, before) };
     assert!(t.restore(&sentence(1, 0, 100, 1)));
     assert_eq!(fail(&mut t, &p, 1, 50), Outcome::Again(sentence(1, 0, 100, 1)));
     assert_eq!(fail(&mut t, &p, 1, 100), Outcome::Ban(sentence(1, 100, 400, 2)));
@@ -240,7 +247,7 @@ struct Naive {
 }
 
 impl Naive {
-    fn fail(&mut self, p: &Policy, now: u64, count: u32) -> Result<usize, (u64, u64, u16, bool)> {
+    fn fail(&mut self, p: &Policy, now: u64, count: u32) -> Result<usize, (u64, u64, u16, u32, bool)> {
         let (find, decay) = (p.findtime.secs(), p.decay.secs());
         self.failures.extend((0..count).map(|_| now));
         self.failures.retain(|t| now - t <= find);
@@ -250,15 +257,16 @@ impl Naive {
         if self.failures.len() < usize::from(p.maxretry) {
             return Ok(self.failures.len());
         }
+        let failures = self.failures.len() as u32;
         self.failures.clear();
         if let Some(&(since, until)) = self.bans.last().filter(|b| now < b.1) {
-            return Err((since, until, self.bans.len() as u16 - 1, true));
+            return Err((since, until, self.bans.len() as u16 - 1, failures, true));
         }
         let n = self.bans.len();
         let m = p.multipliers.get(n).or(p.multipliers.last()).copied().unwrap_or(1);
         let length = (p.bantime.secs() * u64::from(m)).min(p.maxtime.secs());
         self.bans.push((now, now + length));
-        Err((now, now + length, n as u16, false))
+        Err((now, now + length, n as u16, failures, false))
     }
 }
 
@@ -291,8 +299,8 @@ proptest! {
             let ours = t.fail(jail, &p, Attempt { target: host(n), count, at: secs(now) }, secs(now), 0);
             let truth = match all.fail(&p, now, count) {
                 Ok(failures) => Outcome::Counted { failures: failures as u16 },
-                Err((since, until, before, again)) => {
-                    let s = Sentence { jail, ..sentence(n, since, until, before) };
+                Err((since, until, before, failures, again)) => {
+                    let s = Sentence { jail, failures, ..sentence(n, since, until, before) };
                     if again { Outcome::Again(s) } else { Outcome::Ban(s) }
                 }
             };

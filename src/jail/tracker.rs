@@ -238,6 +238,8 @@ impl<'a> Tracker<'a> {
         if slot.bans > 0 && policy.is_forgotten(slot.until, now) {
             slot.bans = 0;
         }
+        let held = u32::from(slot.window.within_at(ring, at, span));
+        let failures = held.saturating_add(count).max(policy.maxretry.into());
         if !slot.window.add(ring, at, count, policy.maxretry, span) {
             let failures = slot.window.within(ring, span);
             let list = if slot.bans > 0 { List::Second } else { List::First };
@@ -248,7 +250,14 @@ impl<'a> Tracker<'a> {
             let (since, until, before) = (slot.since, slot.until, slot.bans - 1);
             self.tally.again.bump();
             self.index.shift(place, List::Second);
-            return Outcome::Again(Sentence { target: attempt.target, jail, since, until, before });
+            return Outcome::Again(Sentence {
+                target: attempt.target,
+                jail,
+                since,
+                until,
+                before,
+                failures,
+            });
         }
         let before = slot.bans;
         let length = policy.length(before, random);
@@ -262,7 +271,7 @@ impl<'a> Tracker<'a> {
         if let Some(totals) = self.jails.get_mut(usize::from(jail)) {
             totals.bans.bump();
         }
-        Outcome::Ban(Sentence { target: attempt.target, jail, since: now, until, before })
+        Outcome::Ban(Sentence { target: attempt.target, jail, since: now, until, before, failures })
     }
 
     /// The source proved to be who it says: its failures in `jail` are void. Earlier bans stay on record.

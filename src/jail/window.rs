@@ -84,6 +84,12 @@ impl Window {
         self.len - low as u16
     }
 
+    /// As [`Window::within`], once there is a failure at `at`, which is not counted.
+    pub(super) fn within_at(&self, ring: &[u32], at: Instant, span: u32) -> u16 {
+        let step = u32::try_from(at.since(self.newest()).millis());
+        step.ok().and_then(|step| span.checked_sub(step)).map_or(0, |span| self.within(ring, span))
+    }
+
     /// Moves the latest instant on to `at`, if that is later.
     fn advance(&mut self, ring: &[u32], at: Instant) {
         if self.len == 0 {

@@ -16,6 +16,9 @@ const NLMSG_DONE: u16 = 3;
 const NLMSG_OVERRUN: u16 = 4;
 const NEWGEN: u16 = 15;
 
+/// NLM_F_DUMP_INTR of linux/netlink.h: what is listed changed meanwhile.
+const INTERRUPTED: u16 = 0x10;
+
 /// A message of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer<'a> {
@@ -33,6 +36,11 @@ pub enum Answer<'a> {
     },
     /// The end of an answer of many parts.
     Done {
+        /// Whose.
+        seq: u32,
+    },
+    /// An answer of many parts is not whole: what it lists changed meanwhile, or the kernel failed within it.
+    Torn {
         /// Whose.
         seq: u32,
     },
@@ -116,7 +124,7 @@ impl<'a> Answers<'a> {
     }
 
     fn take(&mut self) -> Result<Answer<'a>, Malformed> {
-        let [l0, l1, l2, l3, t0, t1, _, _, s0, s1, s2, s3, ..] = *self.rest else {
+        let [l0, l1, l2, l3, t0, t1, f0, f1, s0, s1, s2, s3, ..] = *self.rest else {
             return Err(Malformed::Length);
         };
         let len = usize::try_from(u32::from_ne_bytes([l0, l1, l2, l3])).map_err(|_| Malformed::Length)?;
@@ -124,7 +132,11 @@ impl<'a> Answers<'a> {
         // The last message may come without its padding.
         self.rest = self.rest.get(len.div_ceil(4).saturating_mul(4)..).unwrap_or(&[]);
         let kind = u16::from_ne_bytes([t0, t1]);
-        read(kind, u32::from_ne_bytes([s0, s1, s2, s3]), message)
+        let seq = u32::from_ne_bytes([s0, s1, s2, s3]);
+        if u16::from_ne_bytes([f0, f1]) & INTERRUPTED != 0 {
+            return Ok(Answer::Torn { seq });
+        }
+        read(kind, seq, message)
     }
 }
 
@@ -185,6 +197,10 @@ fn read(kind: u16, seq: u32, message: &[u8]) -> Result<Answer<'_>, Malformed> {
                 code @ -4095..0 => Ok(Answer::Error { seq, errno: -code }),
                 _ => Err(Malformed::Errno),
             }
+        }
+        // What it ends with is an errno, below 0 where it failed.
+        NLMSG_DONE if body.first_chunk().is_some_and(|code| i32::from_ne_bytes(*code) < 0) => {
+            Ok(Answer::Torn { seq })
         }
         NLMSG_DONE => Ok(Answer::Done { seq }),
         NLMSG_OVERRUN => Ok(Answer::Overrun),

@@ -40,6 +40,8 @@ fn answers() -> Vec<u8> {
         m
     };
     let generic = [1, 0, 0, 0];
+    let mut torn = message(10 << 8 | 3, 11, &generic);
+    torn[6..8].copy_from_slice(&0x12u16.to_ne_bytes());
     [
         message(2, 1, &[[0; 4].as_slice(), &[0; 16]].concat()),
         message(2, 2, &[(-2i32).to_ne_bytes().as_slice(), &[0; 16]].concat()),
@@ -64,6 +66,9 @@ fn answers() -> Vec<u8> {
         message(3, 6, &[]),
         message(10 << 8 | 18, 7, &[]),
         message(4, 8, &[]),
+        message(3, 9, &[0; 4]),
+        message(3, 10, &(-4i32).to_ne_bytes()),
+        torn,
     ]
     .concat()
 }
@@ -81,6 +86,9 @@ fn answers_are_read() {
         Answer::Done { seq: 6 },
         Answer::Other { kind: 10 << 8 | 18, seq: 7 },
         Answer::Overrun,
+        Answer::Done { seq: 9 },
+        Answer::Torn { seq: 10 },
+        Answer::Torn { seq: 11 },
     ];
     assert_eq!(read, want);
 }

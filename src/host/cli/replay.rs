@@ -41,7 +41,7 @@ pub(super) fn run(options: &Options) -> Done {
     let settings = &loaded.settings;
     let maxretry = settings.jails.iter().map(|jail| jail.policy.maxretry).max().unwrap_or(1);
     // Bans are decided the same way each time, so the tables are not keyed with a secret.
-    let mut engine = memory::engine(settings, 2 * maxretry, 1, [1, 2, 3]);
+    let mut engine = memory::engine(settings, 2 * maxretry, 1, [1, 2, 3]).map_err(Failure::Error)?;
     let max_line = settings.global.max_line as usize;
     let mut watch = Report {
         rules: loaded.rules(),

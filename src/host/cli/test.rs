@@ -32,8 +32,8 @@ struct Completed {
 }
 
 pub(super) fn run(options: &Options) -> Done {
-    let mut arena = Arena::default();
-    let filters = chosen(options, &mut arena)?;
+    let arena = Arena::default();
+    let filters = chosen(options, &arena)?;
     let mode = options.mode.as_deref().unwrap_or("normal");
     let mut active = Vec::new();
     for filter in &filters {
@@ -88,12 +88,12 @@ pub(super) fn run(options: &Options) -> Done {
 }
 
 /// The filters to test.
-fn chosen(options: &Options, arena: &mut Arena) -> Result<Vec<Filter<'static>>, Failure> {
+fn chosen<'a>(options: &Options, arena: &'a Arena) -> Result<Vec<Filter<'a>>, Failure> {
     let given = [options.filter.is_some(), options.filter_file.is_some(), options.rule.is_some()];
     if given.iter().filter(|g| **g).count() > 1 {
         return Err(Failure::Usage("--filter, --filter-file and --rule exclude each other".to_string()));
     }
-    let mut compile = |text: &str, placed: &dyn Fn(&str) -> String| {
+    let compile = |text: &str, placed: &dyn Fn(&str) -> String| {
         load::compile_text(text, arena).map(|filter| vec![filter]).map_err(|errors| {
             errors.iter().for_each(|error| say(format_args!("{}", placed(error))));
             Failure::Found

@@ -25,6 +25,8 @@ use std::vec::Vec;
 
 /// The most files of one pattern, and the most directories that lead to them.
 pub(super) const MOST: usize = 64;
+/// The most names that a look examines, some of which may be one file; the others are counted.
+const LOOKED: usize = 4 * MOST;
 /// How often the pattern is looked at, whatever inotify says.
 const SCAN: Duration = Duration::from_secs(10);
 /// The shortest time between two looks.
@@ -131,10 +133,10 @@ impl Glob {
         (self.scanned, self.next_scan) = (cx.now, cx.now + SCAN);
         let first = self.saved.take();
         let mut found = Vec::new();
-        expand(&self.pattern, self.inotify.as_ref(), &mut found);
+        let mut over = expand(&self.pattern, self.inotify.as_ref(), &mut found);
         for slot in &mut self.files {
             // Its name may come back within the time that the rotated file is kept open.
-            if slot.as_ref().is_some_and(|f| f.open_files() == 0 && !found.iter().any(|p| p == f.path())) {
+            if slot.as_ref().is_some_and(|f| f.open_files() == 0 && !f.path().is_file()) {
                 *slot = None;
             }
         }
@@ -145,7 +147,6 @@ impl Glob {
             }
         }
         let mut ids: Vec<Id> = Vec::new();
-        let mut over = 0;
         for path in &found {
             if self.each().any(|f| f.path() == path) {
                 continue;
@@ -206,11 +207,14 @@ fn within(place: usize, cx: &mut Cx<'_>, work: impl FnOnce(&mut Cx<'_>)) {
     });
 }
 
-/// Adds the files that `pattern` names to `found`, and has `inotify` watch the directories where more may appear.
-fn expand(pattern: &Path, inotify: Option<&Inotify>, found: &mut Vec<PathBuf>) {
+/// Adds the files that `pattern` names to `found`, [`LOOKED`] at the most, and has `inotify` watch the directories
+/// where more may appear. Returns how many names were left out.
+fn expand(pattern: &Path, inotify: Option<&Inotify>, found: &mut Vec<PathBuf>) -> usize {
     let mut dirs = Vec::from([PathBuf::from("/")]);
+    let mut over = 0;
     let mut parts = pattern.components().filter_map(|c| match c {
         Component::Normal(part) => Some(part),
+        Component::ParentDir => Some(OsStr::new("..")),
         _ => None,
     });
     let mut next = parts.next();
@@ -230,17 +234,19 @@ fn expand(pattern: &Path, inotify: Option<&Inotify>, found: &mut Vec<PathBuf>) {
             }
             for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
                 let name = entry.file_name();
-                let wanted = like(part.as_bytes(), name.as_bytes())
-                    && (!last || !is_rotated(name.as_bytes()))
-                    && (last || inner.len() < MOST);
-                if wanted {
+                let wanted =
+                    like(part.as_bytes(), name.as_bytes()) && (!last || !is_rotated(name.as_bytes()));
+                if wanted && inner.len() < if last { LOOKED } else { MOST } {
                     inner.push(dir.join(name));
+                } else if wanted && last {
+                    over += 1;
                 }
             }
         }
         dirs = inner;
     }
-    found.extend(dirs.into_iter().filter(|path| fs::metadata(path).is_ok_and(|m| m.is_file())));
+    found.extend(dirs.into_iter().filter(|path| path.is_file()));
+    over
 }
 
 /// Whether `path` is one that `pattern` names.
@@ -329,6 +335,16 @@ mod tests {
         }
         assert!(matches(Path::new("/var/log/*/error.log"), Path::new("/var/log/a/error.log")));
         assert!(!matches(Path::new("/var/log/*/error.log"), Path::new("/var/log/a/b/error.log")));
+    }
+
+    #[test]
+    fn a_look_examines_so_many_names_and_counts_the_others() {
+        let dir = super::super::tests::Dir::new();
+        for n in 0..LOOKED + 5 {
+            fs::write(dir.at(&std::format!("{n}.log")), "").unwrap();
+        }
+        let mut found = Vec::new();
+        assert_eq!((expand(&dir.at("*.log"), None, &mut found), found.len()), (5, LOOKED));
     }
 
     /// The definition: each `*` takes nothing, or one byte and goes on.

@@ -138,6 +138,16 @@ fn a_restart_goes_on_in_each_file() {
 }
 
 #[test]
+fn a_pattern_may_lead_up() {
+    let dir = Dir::new();
+    fs::create_dir(dir.at("a")).unwrap();
+    let mut rig = Rig::new(None, &spec(&dir, "a/../*.log"));
+    rig.turn();
+    append(&dir.at("one.log"), "a line\n");
+    until(&mut rig, "the file", &["a line"]);
+}
+
+#[test]
 fn too_many_files_are_counted() {
     let dir = Dir::new();
     for n in 0..MOST + 3 {

@@ -1,15 +1,13 @@
-//! One stream's [`Framer`], over a line buffer from a pool that the whole process shares.
+//! One stream's [`Framer`] with a line buffer of its own, which goes with the stream.
 
 use super::SourceTally;
 use crate::frame::{Framer, Framing, Tally};
 use core::fmt;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use std::boxed::Box;
-use std::sync::{Mutex, PoisonError};
 use std::vec;
-use std::vec::Vec;
 
-/// The longest line; set before the first source opens, since a pooled buffer keeps its size.
+/// The longest line; set before the first source opens.
 static LONGEST: AtomicUsize = AtomicUsize::new(8192);
 
 /// The longest line in bytes that any source hands up.
@@ -22,10 +20,6 @@ pub fn set_longest(bytes: usize) {
     LONGEST.store(bytes, Ordering::Relaxed);
 }
 
-/// Framers that streams have given back, at the start of a stream again. Their buffers are never freed: there are
-/// as many as streams ever were open at once, and a reload finds them here.
-static POOL: Mutex<Vec<(Framing, Framer<'static>)>> = Mutex::new(Vec::new());
-
 /// Bytes in, whole lines out.
 pub(super) struct Lines {
     framing: Framing,
@@ -35,12 +29,7 @@ pub(super) struct Lines {
 
 impl Lines {
     fn new(framing: Framing) -> Self {
-        let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-        let spare = pool.iter().position(|(f, _)| *f == framing).map(|at| pool.swap_remove(at).1);
-        let framer = spare.unwrap_or_else(|| {
-            let buf = Box::leak(vec![0; longest()].into_boxed_slice());
-            Framer::new(buf, framing)
-        });
+        let framer = Framer::new(Box::leak(vec![0; longest()].into_boxed_slice()), framing);
         Self { framing, framer: Some(framer) }
     }
 
@@ -93,9 +82,9 @@ impl Lines {
 
 impl Drop for Lines {
     fn drop(&mut self) {
-        if let Some(mut framer) = self.framer.take() {
-            framer.close(&mut Tally::default());
-            POOL.lock().unwrap_or_else(PoisonError::into_inner).push((self.framing, framer));
+        if let Some(framer) = self.framer.take() {
+            // SAFETY: every buffer came from `Box::leak`, was lent to this framer alone, and the framer is gone.
+            drop(unsafe { Box::from_raw(framer.into_buffer()) });
         }
     }
 }

@@ -17,7 +17,7 @@
 //! On [`Signal::Child`](super::sys::signal::Signal) call [`Sources::reap`], at the end [`Sources::stop`].
 //!
 //! Memory is taken when a source starts and when a connection comes: one read buffer of 64 KiB for all, one line
-//! buffer a stream, recycled. Nothing is allocated a line. What is lost is counted in [`SourceTally`].
+//! buffer a stream, given back with it. Nothing is allocated a line. What is lost is counted in [`SourceTally`].
 
 mod error;
 pub mod file;

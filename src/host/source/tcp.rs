@@ -25,9 +25,18 @@ const PAUSE: Duration = Duration::from_secs(1);
 struct Conn {
     stream: TcpStream,
     from: Addr,
+    /// The place of its [`Host`].
+    host: usize,
     key: StreamKey,
     lines: Lines,
     active: Instant,
+}
+
+/// An address that connections come from, and how many it has; the place is free where it has none.
+#[derive(Debug)]
+struct Host {
+    from: Addr,
+    held: u16,
 }
 
 /// The listener and its connections.
@@ -36,6 +45,8 @@ pub(super) struct Tcp {
     listener: TcpListener,
     token: Token,
     conns: Vec<Option<Conn>>,
+    /// As many at the most.
+    hosts: Vec<Host>,
     serial: u32,
     framing: Framing,
     paused: Option<Instant>,
@@ -64,10 +75,10 @@ impl Tcp {
             poller.add(&listener, token, Interest::Read)?;
             Ok(listener)
         };
-        let listener = open().map_err(|e| Error::Listen(listen, e))?;
+        let listener = open().map_err(|e| Error::Listen("tcp", listen, e))?;
         let mut conns = Vec::new();
         conns.resize_with(usize::from(most.max(1)), || None);
-        Ok(Self { listener, token, conns, serial: 0, framing, paused: None })
+        Ok(Self { listener, token, conns, hosts: Vec::new(), serial: 0, framing, paused: None })
     }
 
     #[cfg(test)]
@@ -134,21 +145,41 @@ impl Tcp {
             }
             self.serial = self.serial.wrapping_add(1);
             let (from, key) = (net::addr_of(&peer), StreamKey(self.serial));
+            let (lines, host) = (Lines::stream(self.framing), self.host(from));
             if let Some(slot) = self.conns.get_mut(place) {
-                *slot =
-                    Some(Conn { stream, from, key, lines: Lines::stream(self.framing), active: cx.now });
+                *slot = Some(Conn { stream, from, host, key, lines, active: cx.now });
             }
         }
     }
 
-    /// Closes the connection that matters least and returns its place.
+    /// Counts one more connection from `from`; the place of its count.
+    fn host(&mut self, from: Addr) -> usize {
+        let mut free = self.hosts.len();
+        for (at, host) in self.hosts.iter_mut().enumerate() {
+            if host.held == 0 {
+                free = at;
+            } else if host.from == from {
+                host.held += 1;
+                return at;
+            }
+        }
+        let host = Host { from, held: 1 };
+        match self.hosts.get_mut(free) {
+            Some(slot) => *slot = host,
+            None => self.hosts.push(host),
+        }
+        free
+    }
+
+    /// Closes the connection that matters least and returns its place. Linear in the places, since anyone may ask for
+    /// it as often as they can connect.
     fn make_room(&mut self, cx: &mut Cx<'_>) -> usize {
-        let held = |from: Addr| self.conns.iter().flatten().filter(|c| c.from == from).count();
+        let held = |conn: &Conn| self.hosts.get(conn.host).map(|host| host.held);
         let victim = self
             .conns
             .iter()
             .enumerate()
-            .filter_map(|(place, c)| c.as_ref().map(|c| (place, held(c.from), c.active)))
+            .filter_map(|(place, c)| c.as_ref().map(|c| (place, held(c), c.active)))
             .max_by_key(|&(_, held, active)| (held, Reverse(active)))
             .map_or(0, |(place, ..)| place);
         cx.tally.evicted.bump();
@@ -184,6 +215,9 @@ impl Tcp {
     fn close(&mut self, place: usize, cx: &mut Cx<'_>) {
         if let Some(mut conn) = self.conns.get_mut(place).and_then(Option::take) {
             conn.lines.abandon(cx.tally);
+            if let Some(host) = self.hosts.get_mut(conn.host) {
+                host.held = host.held.saturating_sub(1);
+            }
         }
     }
 }

@@ -40,7 +40,7 @@ impl Udp {
             poller.add(&socket, token, Interest::Read)?;
             Ok(socket)
         };
-        let socket = open().map_err(|e| Error::Listen(listen, e))?;
+        let socket = open().map_err(|e| Error::Listen("udp", listen, e))?;
         Ok(Self { socket, lines: Lines::datagram(), dropped: 0 })
     }
 

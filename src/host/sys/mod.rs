@@ -1,8 +1,8 @@
 //! Thin safe wrappers over `libc`: what the host needs of Linux and the standard library does not offer.
 //!
 //! A wrapper owns its descriptor, closes it when dropped, opens it with `CLOEXEC`, never blocks, and turns a
-//! failed call into an [`Errno`]. `EINTR` is retried here and seen nowhere else. All `unsafe` of the sources lives
-//! in this folder and in `host/clock.rs`.
+//! failed call into an [`Errno`]. `EINTR` is retried here and seen nowhere else. The rest of `unsafe` is beside it
+//! in `src/host/`, each use with its reason.
 
 pub mod epoll;
 pub mod file;

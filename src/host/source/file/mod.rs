@@ -8,6 +8,8 @@
 //! - **Late creation and deletion**: the nearest existing directory is watched; a file that was not there at the
 //!   start is read from its beginning.
 //! - **Start**: at the saved offset if the file is the one that was saved, else at its end, like `tail -F`.
+//! - **Two sources, one file**: the first that opens it reads it. The other waits until it is free, and goes on at its
+//!   end; a new file of the name it leaves to the first for [`YIELD`].
 //! - **No permission**: said once, tried again when the attributes change.
 //!
 //! inotify makes it quick, but is not relied on: every [`CHECK`] the name is compared with what is open and what
@@ -39,7 +41,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::vec;
 use std::vec::Vec;
-use tail::Tail;
+use tail::{Tail, is_open};
 use watch::Watcher;
 
 /// How long a rotated file is kept open after its last line.
@@ -48,6 +50,8 @@ pub const GRACE: Duration = Duration::from_secs(60);
 pub const CHECK: Duration = Duration::from_secs(10);
 /// How often it is, and the file read, where there is no inotify.
 const CHECK_BLIND: Duration = Duration::from_millis(500);
+/// How long a new file is left to the source that read the one before it.
+const YIELD: Duration = Duration::from_secs(1);
 /// The most rotated files held open; one more closes the oldest that is read to its end, or reads the oldest to
 /// its end at once. An open file cannot vanish, so this bounds how far a reader may fall behind rotations.
 const MOST_OLD: usize = 64;
@@ -73,6 +77,8 @@ enum Begin {
     End,
     /// First look failed, but the file had this size: what comes after is ours.
     At(Id, u64),
+    /// Another source reads this file. One that follows it is left to that source until the time said.
+    Behind(Id, Option<Instant>),
     /// It appeared among others: all of it is new, but when it was written only its stamps say.
     Moved,
     /// The name was free, or belonged to another file: all of it is new.
@@ -194,6 +200,9 @@ impl FileSource {
             Ok(opened) => opened,
             Err(error) => return self.missing(error, cx),
         };
+        if !self.holds(opened.1) && self.yields(opened.1, cx.now) {
+            return self.retire_current(cx);
+        }
         self.error = None;
         self.retire_current(cx);
         let (file, id, size) = opened;
@@ -201,19 +210,44 @@ impl FileSource {
             self.current = Some(self.old.remove(back));
             return;
         }
+        if is_packed(&file) {
+            log::warn!("{}: compressed, so that there are no lines to be read", self.path.display());
+        }
         let begin = core::mem::replace(&mut self.begin, Begin::Start);
         if begin != Begin::Start {
             self.settle(cx);
         }
         let (offset, past) = match begin {
             Begin::End => self.resume(&file, id, size, cx),
+            Begin::Behind(seen, _) if seen == id => (line_start(&file, size), 0),
             Begin::At(seen, at) if seen == id => (line_start(&file, at.min(size)), size),
             // Moved here with its content: an editor, or a log from elsewhere. Its stamps tell how old it is.
-            Begin::Moved => (0, size),
+            Begin::Moved | Begin::Behind(..) => (0, size),
             _ if replaced => (0, size),
             _ => (0, 0),
         };
         self.current = Some(self.tail(file, id, offset, past, cx.now));
+    }
+
+    /// Whether the file is, or may be soon, another source's.
+    fn yields(&mut self, id: Id, now: Instant) -> bool {
+        let wait = match self.begin {
+            _ if is_open(id) => {
+                self.saved.clear();
+                let error = Some(Error::Twice(self.path.clone()));
+                if self.error != error {
+                    log::warn!("{}: another source reads this file already", self.path.display());
+                    self.error = error;
+                }
+                (id, None)
+            }
+            Begin::Behind(seen, None) if seen != id => (seen, Some(now + YIELD)),
+            Begin::Behind(seen, Some(until)) if seen != id && now < until => (seen, Some(until)),
+            _ => return false,
+        };
+        self.begin = Begin::Behind(wait.0, wait.1);
+        self.next_check = self.next_check.min(wait.1.unwrap_or(Instant::NEVER));
+        true
     }
 
     /// What was renamed before the first file was opened is the past; whatever else has happened is looked at again.
@@ -227,6 +261,10 @@ impl FileSource {
 
     fn missing(&mut self, error: Error, cx: &mut Cx<'_>) {
         self.retire_current(cx);
+        if matches!(self.begin, Begin::Behind(..)) {
+            // The other source says it.
+            return;
+        }
         let absent = matches!(error, Error::Path(_, Errno::NOENT | Errno::NOTDIR));
         if absent && self.begin == Begin::End {
             log::info!("{error}; waiting for it");
@@ -291,6 +329,9 @@ impl FileSource {
     }
 
     fn open_old(&mut self, file: File, id: Id, offset: u64, past: u64, cx: &mut Cx<'_>) {
+        if is_open(id) {
+            return;
+        }
         let tail = self.tail(file, id, offset, past, cx.now);
         self.push_old(tail, cx);
     }
@@ -349,6 +390,16 @@ fn open(path: &Path) -> Result<(File, Id, u64), Error> {
         return Err(Error::Kind(path.into()));
     }
     Ok((file, Id::of(&meta), meta.size()))
+}
+
+/// Whether it begins as gzip, zstd, xz or bzip2 have it.
+fn is_packed(file: &File) -> bool {
+    let mut start = [0; 4];
+    file.read_exact_at(&mut start, 0).is_ok()
+        && matches!(
+            start,
+            [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd] | [0xfd, b'7', b'z', b'X'] | [b'B', b'Z', b'h', _]
+        )
 }
 
 /// The start of the line that ends at or after `end`. Where that line is longer than the longest, a place in it

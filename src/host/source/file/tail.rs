@@ -7,6 +7,8 @@ use crate::host::sys::inotify::Watch;
 use crate::time::Instant;
 use std::fs::{File, Metadata};
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::sync::{Mutex, PoisonError};
+use std::vec::Vec;
 
 /// How many of the bytes read last are compared on each read.
 const SEEN: usize = 16;
@@ -24,6 +26,18 @@ impl Id {
     pub(crate) fn of(meta: &Metadata) -> Self {
         Self { dev: meta.dev(), ino: meta.ino() }
     }
+}
+
+/// The files that are open, of all sources, so that none is read for two of them: its lines would count twice.
+static OPEN: Mutex<Vec<Id>> = Mutex::new(Vec::new());
+
+fn with_open<T>(f: impl FnOnce(&mut Vec<Id>) -> T) -> T {
+    f(&mut OPEN.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Whether some source reads this file.
+pub(super) fn is_open(id: Id) -> bool {
+    with_open(|open| open.contains(&id))
 }
 
 #[derive(Debug)]
@@ -56,6 +70,7 @@ impl Tail {
         watch: Option<Watch>,
         now: Instant,
     ) -> Self {
+        with_open(|open| open.push(id));
         let mut tail = Self {
             file,
             id,
@@ -149,5 +164,15 @@ impl Tail {
 
     pub(super) fn save(&self) -> Option<Saved> {
         Saved::of(&self.file, self.id, self.line_end)
+    }
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        with_open(|open| {
+            if let Some(at) = open.iter().position(|id| *id == self.id) {
+                open.swap_remove(at);
+            }
+        });
     }
 }

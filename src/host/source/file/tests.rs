@@ -290,6 +290,60 @@ fn the_state_is_written_once_a_minute_and_only_when_it_changes() {
 }
 
 #[test]
+fn a_file_that_two_sources_name_is_read_for_the_first() {
+    let dir = Dir::new();
+    let log = dir.at("a.log");
+    fs::write(&log, "past\n").unwrap();
+    std::os::unix::fs::symlink(&log, dir.at("link")).unwrap();
+    let specs = ["a.log", "*.log", "link"].map(|name| Spec::File { path: dir.at(name) });
+    let mut rig = Rig::new(None, &specs);
+    rig.rest();
+    append(&log, "one\n");
+    after(&mut rig, 1);
+    for (id, path) in [(1, &log), (2, &dir.at("link"))] {
+        assert_eq!(rig.state(id), State::Waiting(Error::Twice(path.clone())));
+    }
+    // A new file of the name stays the first one's, whoever sees it first.
+    rotate(&log, 2);
+    rig.rest();
+    append(&log, "two\n");
+    after(&mut rig, 2);
+    append(&log, "three\n");
+    after(&mut rig, 3);
+    assert_eq!([0, 1, 2].map(|id| rig.tally(id).lines.get()), [3, 0, 0]);
+    rig.ahead = Duration::from_secs(2);
+    rig.rest();
+    // The others go on where the first one ended.
+    let Rig { poller, sources, .. } = &mut rig;
+    let specs = [spec(&dir.at("other")).remove(0), specs[1].clone(), specs[2].clone()];
+    sources.apply(poller, &specs, crate::host::clock::now(), |_| {});
+    rig.ahead = Duration::from_secs(13);
+    rig.rest();
+    append(&log, "four\n");
+    after(&mut rig, 4);
+    assert_eq!(rig.texts(), ["one", "two", "three", "four"]);
+}
+
+#[test]
+fn a_new_file_is_read_from_its_start_where_the_source_of_the_old_one_has_left() {
+    let dir = Dir::new();
+    let (log, link) = (dir.at("log"), dir.at("link"));
+    fs::write(&log, "past\n").unwrap();
+    std::os::unix::fs::symlink(&log, &link).unwrap();
+    let mut rig = Rig::new(None, &[spec(&log), spec(&link)].concat());
+    rig.rest();
+    // The second name leads to a file of its own.
+    append(&dir.at("new"), "one\n");
+    fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(dir.at("new"), &link).unwrap();
+    rig.rest();
+    assert!(rig.got.is_empty(), "it might be the first one's");
+    rig.ahead = Duration::from_secs(2);
+    after(&mut rig, 1);
+    assert_eq!((rig.texts(), rig.state(1)), (vec!["one"], State::Up(1)));
+}
+
+#[test]
 fn without_inotify_the_file_is_looked_at_every_half_second() {
     let dir = Dir::new();
     let log = dir.at("log");
