@@ -56,7 +56,11 @@ fn check(answer: Answer<'_>, plain: &Plain<'_>) {
             seq
         }
         Answer::Torn { seq } => {
-            assert!(plain.bytes[6] & 0x10 != 0 || plain.bytes[7] & 0x10 != 0 || code.is_some_and(|code| code < 0));
+            assert!(
+                plain.bytes[6] & 0x10 != 0
+                    || plain.bytes[7] & 0x10 != 0
+                    || code.is_some_and(|code| code < 0)
+            );
             seq
         }
         Answer::Overrun => {
