@@ -155,8 +155,7 @@ impl<'a> Iterator for Answers<'a> {
     }
 }
 
-/// Whether a datagram of announcements tells of a change to our own table, beyond elements that were added to it. What
-/// cannot be read is taken for one.
+/// Whether a datagram of announcements tells of a change to our own table. What cannot be read is taken for one.
 pub fn touches_ours(datagram: &[u8]) -> bool {
     let mut rest = datagram;
     while !rest.is_empty() {
@@ -165,7 +164,7 @@ pub fn touches_ours(datagram: &[u8]) -> bool {
         let Some(message) = rest.get(..len).filter(|m| m.len() >= HEADER) else { return true };
         rest = rest.get(len.div_ceil(4).saturating_mul(4)..).unwrap_or(&[]);
         let kind = u16::from_ne_bytes([t0, t1]);
-        if kind >> 8 != SUBSYSTEM || kind == ELEMENTS || kind == GENERATION {
+        if kind >> 8 != SUBSYSTEM || kind == GENERATION {
             continue;
         }
         // The first attribute of a table is its name, of all else the name of its table.
