@@ -244,7 +244,9 @@ fn what_others_do_to_the_table_is_undone() {
                 std::process::Command::new("nft").args(["list", "table", "inet", "edgeban"]).output();
             let text = listed.expect("nft").stdout;
             let text = String::from_utf8_lossy(&text);
-            text.contains("192.0.2.7 timeout ") && text.contains("@ban4 counter") && !text.contains("192.0.2.66")
+            text.contains("192.0.2.7 timeout ")
+                && text.contains("@ban4 counter")
+                && !text.contains("192.0.2.66")
         };
         until("the ban in the kernel", 20, whole);
         for damage in [

@@ -135,6 +135,11 @@ impl Court<'_, '_, '_> {
 
     pub(super) fn gained(&mut self, id: JailId, ip: Addr) {
         let Some(jail) = self.rules.jails.get(usize::from(id)) else { return };
+        let source = jail.policy.source(ip);
+        // A host is never narrowed, and one that is never banned has no failures to clear: honest logins are many.
+        if source.is_host() {
+            return self.tracker.gained(id, source);
+        }
         if let Judged::Ban(target) = self.target(jail, ip) {
             self.tracker.gained(id, target);
         }
