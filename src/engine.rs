@@ -235,7 +235,7 @@ impl<'a> Engine<'a> {
     pub fn line(&mut self, rules: &Rules<'_>, bytes: &[u8], input: &Input<'_>, watch: &mut dyn Watcher) {
         self.tally.lines.bump();
         // Looked at in place: a copy would cost as much as the search for the line's filters.
-        let parsed = syslog::parse(bytes);
+        let parsed = syslog::parse_here(bytes);
         let message = match &parsed {
             Parsed::Message(message) => message,
             Parsed::Repeated(times) => return self.repeated(rules, *times, input, watch),

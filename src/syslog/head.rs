@@ -10,8 +10,13 @@ use super::tag::{Head, after_level, metalog, tagged, tight, word};
 use super::{Form, Message, Parsed, RawStamp, level, plain, repeat, rfc5424};
 
 /// Parses one line, without its terminator. Every byte string is some message, so this cannot fail.
-#[inline(always)]
 pub fn parse(line: &[u8]) -> Parsed<'_> {
+    parse_here(line)
+}
+
+/// [`parse`], for the one caller that every line passes.
+#[inline(always)]
+pub(crate) fn parse_here(line: &[u8]) -> Parsed<'_> {
     let (pri, after_pri) = match line.first() {
         Some(b'<') => level::pri(line),
         _ => (None, line),

@@ -24,6 +24,7 @@ use crate::time::civil::Stamp;
 use crate::time::stamp;
 
 pub use head::parse;
+pub(crate) use head::parse_here;
 
 /// How a line was headed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
