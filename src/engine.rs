@@ -255,9 +255,7 @@ impl<'a> Engine<'a> {
         self.judge(rules, message, wanted, input, watch);
     }
 
-    /// Tries the filters `wanted` on `message`, and keeps the last failure it tells of, for "last message repeated". A
-    /// function of its own, for what lines of other programs cost.
-    #[inline(never)]
+    /// Tries the filters `wanted` on `message`, and keeps the last failure it tells of, for "last message repeated".
     fn judge(
         &mut self,
         rules: &Rules<'_>,

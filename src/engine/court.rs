@@ -22,8 +22,7 @@ pub(super) struct Court<'e, 'a, 'r> {
 }
 
 impl Court<'_, '_, '_> {
-    /// Hears one hit. Returns the last failure that it tells of. (A function of its own: most messages have none.)
-    #[inline(never)]
+    /// Hears one hit. Returns the last failure that it tells of.
     pub(super) fn hit(
         &mut self,
         sessions: &mut Sessions<'_>,

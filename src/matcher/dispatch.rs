@@ -18,8 +18,8 @@ pub struct Active<'a> {
     pub mode: u8,
 }
 
-/// One program name and the filters that want its messages. Lent, at least twice as many as there are names,
-/// a power of two.
+/// One program name and the filters that want its messages. Lent, more than there are names, a power of two; twice as many
+/// find a name in a step or two.
 #[derive(Clone, Copy, Debug)]
 pub struct AppSlot<'a> {
     name: &'a [u8],
@@ -141,7 +141,7 @@ impl<'a> Matcher<'a> {
                     let slot = slots.get_mut(at)?;
                     if slot.name.is_empty() {
                         used += 1;
-                        if used * 2 > mask + 1 {
+                        if used > mask {
                             return None;
                         }
                         (slot.name, slot.ends) = (name, ends);
@@ -166,7 +166,7 @@ impl<'a> Matcher<'a> {
     fn slot(&self, name: &[u8], ends: [u64; 2]) -> u32 {
         let mask = self.slots.len().wrapping_sub(1);
         let mut at = mixed(ends, name.len()) as usize & mask;
-        // Half of the slots are empty, so this ends.
+        // A slot is empty at least, so this ends.
         while let Some(slot) = self.slots.get(at) {
             if slot.name.is_empty() {
                 return 0;
