@@ -635,3 +635,19 @@ fn nobody_reading_is_no_panic() {
         assert_eq!(code, Some(if words == ["frobnicate"] { 2 } else { 1 }), "{words:?}");
     }
 }
+
+/// The example of edgeban.filter(5) is a filter, and does what is said there.
+#[test]
+fn the_manuals_own_filter_works() {
+    let manual = include_str!("../docs/edgeban.filter.5");
+    let (_, after) = manual.split_once(".Bd -literal -offset indent\n").expect("an example");
+    let (example, _) = after.split_once(".Ed").expect("its end");
+    let line = example.lines().find_map(|line| line.strip_prefix("#   ")).expect("a line of its log");
+    let folder = Folder::new("manual");
+    let (filter, log) = (folder.file("mydaemon.filter", example), folder.file("log", &format!("{line}\n")));
+    let out = edgeban(&["test", "--json", "--filter-file", &filter, &log]).exits(0).json();
+    assert_eq!(
+        (text(&out[0], "verdict"), text(&out[0], "ip"), number(&out[0], "port")),
+        ("fail", "192.0.2.7", 2201)
+    );
+}
