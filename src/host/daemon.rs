@@ -48,6 +48,8 @@ const OWN_AGAIN: Duration = Duration::from_secs(1);
 const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(800)];
 /// See [`PAUSES`].
 const CALM: Duration = Duration::from_secs(10);
+/// The shortest time between two times that code which has run is given back.
+const TRIM: Duration = Duration::from_millis(250);
 /// The longest pause between two tries to rebuild the firewall's table; the first is at once.
 const SLOWEST: Duration = Duration::from_secs(60);
 
@@ -85,6 +87,9 @@ pub(super) struct Core {
     specs: Vec<(Spec, u32)>,
     /// Jails that each source is for, by its number.
     masks: Vec<u32>,
+    trimmed: Instant,
+    /// Something has run since.
+    untrimmed: bool,
     stop: bool,
 }
 
@@ -144,6 +149,8 @@ impl Daemon {
             moves,
             specs: Vec::new(),
             masks: Vec::new(),
+            trimmed: now,
+            untrimmed: false,
             stop: false,
         };
         core.watch_firewall();
@@ -189,6 +196,7 @@ impl Daemon {
         }
         let events = core.poller.wait(core.timeout(server.as_ref()))?;
         let now = clock::now();
+        let clients = server.as_ref().map_or(0, Server::clients);
         for event in events {
             match event.token.owner {
                 Sources::OWNER => core.serve(Some(event.token), now),
@@ -214,9 +222,12 @@ impl Daemon {
         }
         core.serve(None, now);
         core.settle(now);
+        let mut left = false;
         if let Some(server) = server {
             server.sweep(now);
+            left = clients > 0 && server.clients() == 0;
         }
+        core.trim(now, left);
         Ok(())
     }
 }
@@ -259,6 +270,16 @@ impl Core {
         }
     }
 
+    /// Gives back what a turn needed, once it is over: a daemon that waits holds little more than its tables. At once
+    /// where the last client `left`, whose requests need more than log lines do.
+    fn trim(&mut self, now: Instant, left: bool) {
+        self.untrimmed = now < self.trimmed + TRIM && !left;
+        if !self.untrimmed {
+            self.trimmed = now;
+            memory::trim();
+        }
+    }
+
     /// What a turn ends with.
     pub(super) fn settle(&mut self, now: Instant) {
         let (engine, _, mut live) = self.live(now);
@@ -277,9 +298,6 @@ impl Core {
 
     /// Looks at this host's own addresses and gateways.
     fn renew_own(&mut self, now: Instant) {
-        if now >= self.own_looked + OWN {
-            memory::trim();
-        }
         self.own_next = now + OWN;
         self.own_looked = now;
         let own = own::addresses();
@@ -390,6 +408,9 @@ impl Core {
     fn timeout(&self, server: Option<&Server>) -> Option<u32> {
         let now = clock::now();
         let mut first = self.own_next.min(self.telling.deadline());
+        if self.untrimmed {
+            first = first.min(self.trimmed + TRIM);
+        }
         if let Some(expiry) = self.engine.next_expiry() {
             first = first.min(expiry);
         }
@@ -451,6 +472,8 @@ impl Core {
         let now = clock::now();
         self.pardon(now);
         self.apply_sources(now);
+        // In this turn: who reloads may have changed addresses, too.
+        self.own_next = now;
         if scopes_changed && let Firewalling::On { sink, retry, .. } = &mut self.firewall {
             sink.invalidate();
             retry.0 = now;
