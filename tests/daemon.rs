@@ -361,6 +361,23 @@ fn who_becomes_our_own_or_allowed_is_set_free() {
 }
 
 #[test]
+fn who_is_set_free_is_so_in_the_kernel_without_further_ado() {
+    in_namespace(|| {
+        // IPv6 addresses come up some time later, which would have the daemon go on.
+        run("cd /proc/sys/net/ipv6/conf/default 2>/dev/null && echo 1 >disable_ipv6; true");
+        run("ip link add dummy type veth peer name other && ip addr add 10.9.0.2/24 dev dummy");
+        run("ip link set dummy up && ip link set other up");
+        let folder = Folder::new();
+        let edgeban = Edgeban::start(folder.path(), CONF, &[], &[]);
+        assert!(edgeban.ask(&["ban", "10.9.0.7"]).0);
+        run("ip route add 10.11.0.0/16 via 10.9.0.7");
+        edgeban.running.says("1 bans lifted");
+        // Nor does anybody ask anything meanwhile.
+        until("free in the kernel", 20, || !run("nft list set inet edgeban ban4").contains("10.9.0.7"));
+    });
+}
+
+#[test]
 fn signals_that_other_daemons_reopen_logs_at_do_no_harm() {
     let folder = Folder::new();
     let log = folder.join("log");

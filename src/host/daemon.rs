@@ -282,6 +282,10 @@ impl Core {
 
     /// What a turn ends with.
     pub(super) fn settle(&mut self, now: Instant) {
+        // Before the firewall is told, whom it may set free.
+        if now >= self.own_next {
+            self.renew_own(now);
+        }
         let (engine, _, mut live) = self.live(now);
         engine.expire(now, EXPIRIES, &mut live);
         self.telling.sum_up(now);
@@ -291,9 +295,6 @@ impl Core {
             *error = Some(e);
         }
         self.heal(now);
-        if now >= self.own_next {
-            self.renew_own(now);
-        }
     }
 
     /// Looks at this host's own addresses and gateways.
