@@ -361,6 +361,35 @@ fn who_becomes_our_own_or_allowed_is_set_free() {
 }
 
 #[test]
+fn own_addresses_are_known_while_the_loopback_interface_is_down() {
+    in_namespace(|| {
+        run("ip addr add 10.44.0.1/24 dev lo && ip link set lo down");
+        let folder = Folder::new();
+        let edgeban = Edgeban::start(folder.path(), &file_conf(&folder.join("log")), &[], &[]);
+        let (good, said) = edgeban.ask(&["ban", "10.44.0.1"]);
+        assert!(!good && said.contains("own address"), "{said}");
+    });
+}
+
+#[test]
+fn connections_leave_descriptors_for_everything_else() {
+    in_namespace(|| {
+        let folder = Folder::new();
+        let conf = CONF.replace("5514'", "5514'\n\toption connections '1000'");
+        let few = ["sh", "-c", "ulimit -n 100; exec \"$0\" \"$@\""];
+        let edgeban = Edgeban::start(folder.path(), &conf, &few, &[]);
+        assert!(edgeban.ask(&["ban", "10.7.0.1"]).0);
+        let senders: Vec<TcpStream> =
+            (0..150).map(|_| TcpStream::connect("127.0.0.1:5514").expect("a source")).collect();
+        until("all connections", 20, || edgeban.counter("source", "connections") == 150);
+        assert!(edgeban.counter("source", "evicted") > 50, "room was made");
+        run("ip addr add 10.7.0.1/32 dev lo");
+        until("the address seen", 20, || edgeban.bans().is_empty());
+        drop(senders);
+    });
+}
+
+#[test]
 fn who_is_set_free_is_so_in_the_kernel_without_further_ado() {
     in_namespace(|| {
         // IPv6 addresses come up some time later, which would have the daemon go on.

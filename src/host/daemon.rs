@@ -12,7 +12,7 @@ use super::server::Server;
 use super::setup::{mask, ring, serve, spec, state_file};
 use super::source::{Sources, Spec};
 use super::sys::signal::{Signal, SignalFd};
-use super::{clock, memory, own, takeover};
+use super::{clock, memory, own, sys, takeover};
 use crate::addr::Prefix;
 use crate::blocklist::{Cursor, LISTED_ONLY};
 use crate::config;
@@ -83,6 +83,8 @@ pub(super) struct Core {
     own: Vec<(Prefix, Why)>,
     own_next: Instant,
     own_looked: Instant,
+    /// It is said that they could not be read.
+    own_unread: bool,
     moves: Option<own::Moves>,
     specs: Vec<(Spec, u32)>,
     /// Jails that each source is for, by its number.
@@ -109,6 +111,7 @@ impl Daemon {
         let Plan { loaded, named, path, control, dry_run } = plan;
         super::report::log_to_stderr(loaded.settings.global.log_level);
         let system = |e: super::sys::Errno| format!("cannot start: {e}");
+        sys::limit::raise();
         let signals = SignalFd::new().map_err(system)?;
         let poller = Poller::new().map_err(system)?;
         poller.add(&signals, Token::new(SIGNALS, 0, 0), Interest::Read).map_err(system)?;
@@ -117,7 +120,7 @@ impl Daemon {
 
         // Before the first look, so that nothing falls between the two.
         let moves = own::Moves::watch(&poller, Token::new(MOVES, 0, 0));
-        let own = own::addresses();
+        let own = own::addresses().map_err(|e| format!("this host's addresses cannot be read: {e}"))?;
         let loaded = Loaded::new(loaded.settings, &own, None)
             .map_err(|errors| check::placed(path.as_deref(), &errors))?;
         let settings = &loaded.settings;
@@ -146,6 +149,7 @@ impl Daemon {
             own,
             own_next: now + OWN,
             own_looked: now,
+            own_unread: false,
             moves,
             specs: Vec::new(),
             masks: Vec::new(),
@@ -299,9 +303,20 @@ impl Core {
 
     /// Looks at this host's own addresses and gateways.
     fn renew_own(&mut self, now: Instant) {
-        self.own_next = now + OWN;
         self.own_looked = now;
-        let own = own::addresses();
+        let own = match own::addresses() {
+            Ok(own) => own,
+            Err(e) => {
+                // What was known holds on: without it this host could ban itself.
+                if !core::mem::replace(&mut self.own_unread, true) {
+                    warn!("this host's addresses cannot be read: {e}; those known so far hold on");
+                }
+                self.own_next = now + OWN_AGAIN;
+                return;
+            }
+        };
+        self.own_unread = false;
+        self.own_next = now + OWN;
         if own == self.own {
             return;
         }

@@ -5,6 +5,7 @@
 
 use super::netlink::{Read, Socket};
 use crate::addr::Addr;
+use std::io;
 use std::vec;
 use std::vec::Vec;
 
@@ -24,8 +25,11 @@ const DATAGRAM: usize = 32 * 1024;
 const MOST: usize = 64;
 
 /// Adds the gateways of both families to `into`, each once. What the kernel does not tell is left out.
-pub(super) fn gateways(into: &mut Vec<Addr>) {
-    let Ok(socket) = Socket::route() else { return };
+///
+/// # Errors
+/// It cannot be asked, or broke off: not all are there then.
+pub(super) fn gateways(into: &mut Vec<Addr>) -> io::Result<()> {
+    let socket = Socket::route()?;
     let mut buf = vec![0; DATAGRAM];
     for family in [libc::AF_INET as u8, libc::AF_INET6 as u8] {
         let mut request = [0u8; HEADERS];
@@ -34,11 +38,13 @@ pub(super) fn gateways(into: &mut Vec<Addr>) {
         if let Some(to) = request.get_mut(16) {
             *to = family;
         }
-        if socket.send(&request).is_err() {
-            return;
-        }
+        socket.send(&request)?;
         for _ in 0..MOST {
-            let Ok(Read::Bytes(n)) = socket.receive(&mut buf) else { break };
+            let n = match socket.receive(&mut buf)? {
+                Read::Bytes(n) => n,
+                Read::Empty => break,
+                Read::Lost => return Err(io::Error::from_raw_os_error(libc::ENOBUFS)),
+            };
             if read(buf.get(..n).unwrap_or(&[]), &mut |gateway| {
                 if !into.contains(&gateway) {
                     into.push(gateway);
@@ -48,6 +54,7 @@ pub(super) fn gateways(into: &mut Vec<Addr>) {
             }
         }
     }
+    Ok(())
 }
 
 /// Tells the gateways of one datagram to `each`; whether it is the last.

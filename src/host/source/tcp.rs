@@ -1,14 +1,15 @@
 //! A syslog server over TCP (RFC 6587): many connections, each with its own framing state.
 //!
-//! When all places are taken, a connection makes room: of the address that holds the most, the one that was
-//! silent longest. So one host that opens connections without end closes its own, not those of others.
+//! When all places are taken, or all descriptors but those that files and the control socket need, a connection makes
+//! room: of the address that holds the most, the one that was silent longest. So one host that opens connections
+//! without end closes its own, not those of others.
 
 use super::lines::Lines;
 use super::{Cx, Error, LineMeta, StreamKey};
 use crate::addr::Addr;
 use crate::frame::Framing;
 use crate::host::poll::{Interest, Poller, Token};
-use crate::host::sys::{Errno, file, net};
+use crate::host::sys::{Errno, file, limit, net};
 use crate::time::{Duration, Instant};
 use core::cmp::Reverse;
 use core::net::SocketAddr;
@@ -121,9 +122,17 @@ impl Tcp {
                 }
             };
             cx.tally.connections.bump();
-            let place = match self.conns.iter().position(Option::is_none) {
+            let free = self.conns.iter().position(Option::is_none);
+            let short = limit::is_reserved(&stream);
+            let place = match free.filter(|_| !short) {
                 Some(free) => free,
                 None => self.make_room(cx),
+            };
+            // Into the descriptor that has become free, so that the reserve stays one.
+            let stream = if short { stream.try_clone() } else { Ok(stream) };
+            let Some(stream) = stream.ok().filter(|stream| !limit::is_reserved(stream)) else {
+                cx.tally.errors.bump();
+                continue;
             };
             let token = Token { part: place as u32 + 1, ..self.token };
             if stream.set_nonblocking(true).is_err()
