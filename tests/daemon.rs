@@ -120,18 +120,59 @@ fn a_broken_configuration_is_not_loaded() {
     assert_eq!(edgeban.running.ends(), Some(0));
 }
 
-/// Lines of which every hundredth is a failure, as logs have them.
+#[test]
+fn old_lines_under_the_name_ban_nobody_and_new_ones_do() {
+    let folder = Folder::new();
+    let log = folder.join("log");
+    fs::write(&log, "").expect("a log");
+    let edgeban = Edgeban::start(folder.path(), &file_conf(&log), &[], &["--dry-run"]);
+    let line =
+        |ip: u32| format!("<38>sshd[1]: Failed password for root from 198.51.100.{ip} port 22 ssh2\n");
+    let dated = |ago: &str, ip: u32| {
+        let stamp = run(&format!("date -d '-{ago}' '+%b %e %T' 2>/dev/null || date '+%b %e %T'"));
+        format!("{} h {}", stamp.trim_end(), &line(ip)[4..]).repeat(2)
+    };
+    let mut late = 0;
+    let mut old = |how: &str, put: &dyn Fn(&str)| {
+        put(&dated("2 hours", 1));
+        late += 2;
+        // A machine that is not up for so long cannot tell how old they are.
+        until(how, 20, || edgeban.counter("jail", "late") + edgeban.counter("engine", "undated") == late);
+    };
+    old("removed and copied to the name", &|text| {
+        fs::remove_file(&log).expect("removed");
+        fs::write(folder.join("old"), text).expect("a copy");
+        fs::copy(folder.join("old"), &log).map(drop).expect("copied");
+    });
+    old("copied over", &|text| {
+        fs::write(folder.join("old"), format!("a line\n{text}")).expect("a copy");
+        fs::copy(folder.join("old"), &log).map(drop).expect("copied");
+    });
+    old("written after it was emptied", &|text| {
+        let before = edgeban.counter("source", "truncated");
+        File::create(&log).expect("emptied");
+        until("emptied", 20, || edgeban.counter("source", "truncated") > before);
+        fs::write(&log, text).expect("written");
+    });
+    assert!(edgeban.bans().is_empty(), "{:?}", edgeban.bans());
+    // What a daemon writes as soon as it has the new file counts, with a date and without.
+    fs::rename(&log, folder.join("log.1")).expect("renamed");
+    fs::write(&log, dated("0 hours", 2) + &line(3).repeat(2)).expect("written");
+    until("the bans", 20, || edgeban.bans() == ["198.51.100.2", "198.51.100.3"]);
+}
+
+/// Lines of which every hundredth is a failure, as logs have them. They are from now: files that have just appeared are
+/// judged by their stamps.
 fn write_lines(out: impl Write, from: usize, count: usize) {
+    let stamp = run("date '+%b %e %T'");
+    let stamp = stamp.trim_end();
     let mut out = BufWriter::with_capacity(1 << 16, out);
     for n in from..from + count {
         if n.is_multiple_of(100) {
             let (a, b) = (n / 100 % 250, n / 25_000);
-            writeln!(
-                out,
-                "Nov 22 20:00:00 h sshd[{n}]: Failed password for root from 198.18.{b}.{a} port 22 ssh2"
-            )
+            writeln!(out, "{stamp} h sshd[{n}]: Failed password for root from 198.18.{b}.{a} port 22 ssh2")
         } else {
-            writeln!(out, "Nov 22 20:00:00 h cron[{n}]: (root) CMD (test -x /usr/sbin/anacron)")
+            writeln!(out, "{stamp} h cron[{n}]: (root) CMD (test -x /usr/sbin/anacron)")
         }
         .expect("written");
     }

@@ -18,6 +18,7 @@ use crate::blocklist::{Cursor, LISTED_ONLY};
 use crate::config;
 use crate::engine::{Clock, Engine, Input, Rules};
 use crate::jail::Why;
+use crate::syslog::{self, Parsed};
 use crate::time::civil::Calendar;
 use crate::time::{Duration, Instant};
 use log::{error, info, warn};
@@ -259,8 +260,8 @@ impl Core {
                            key: super::source::StreamKey,
                            line: &[u8],
                            meta: super::source::LineMeta| {
-            let clock =
-                if meta.catch_up { Clock::CatchUp { now, calendar: &calendar } } else { Clock::Live(now) };
+            let waited = meta.catch_up || meta.fresh && is_dated(line, &calendar);
+            let clock = if waited { Clock::CatchUp { now, calendar: &calendar } } else { Clock::Live(now) };
             let from = meta
                 .from
                 .map_or(0, |addr| addr.words().into_iter().fold(0, |h: u32, w| h.rotate_left(5) ^ w));
@@ -495,5 +496,15 @@ impl Core {
             retry.0 = now;
         }
         Ok(())
+    }
+}
+
+/// Whether a line says when it was written.
+fn is_dated(line: &[u8], calendar: &Calendar<'_>) -> bool {
+    match syslog::parse(line) {
+        Parsed::Message(message) => {
+            message.stamp.and_then(|s| s.read()).and_then(|s| s.epoch_ms(calendar)).is_some()
+        }
+        Parsed::Repeated(_) => false,
     }
 }

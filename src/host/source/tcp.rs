@@ -172,7 +172,7 @@ impl Tcp {
             Ok(n) if n > 0 => {
                 conn.active = cx.now;
                 cx.tally.bytes.add(n as u64);
-                let meta = LineMeta { catch_up: false, from: Some(conn.from) };
+                let meta = LineMeta { from: Some(conn.from), ..LineMeta::default() };
                 let (id, key, emit) = (cx.id, conn.key, &mut *cx.emit);
                 let data = cx.buf.get(..n).unwrap_or(&[]);
                 conn.lines.push(data, cx.tally, &mut |line| emit(id, key, line, meta));
