@@ -121,6 +121,29 @@ fn a_broken_configuration_is_not_loaded() {
 }
 
 #[test]
+fn a_control_socket_that_is_not_there_comes() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    let none = |folder: &Folder| {
+        let conf = file_conf(&folder.join("log"));
+        conf.replace("option state_dir", "option firewall 'none'\n\toption state_dir")
+    };
+    let edgeban = Edgeban::start(folder.path(), &none(&folder), &[], &[]);
+    Edgeban::configure(other.path(), &none(&other));
+    let socket = other.join("later/socket");
+    let mut command = std::process::Command::new(PROGRAM);
+    command.args(["run", "-c"]).arg(other.join("edgeban.conf")).arg("-s").arg(&socket);
+    let running = running::Running::start(&mut command);
+    running.says("ready");
+    // One has no folder yet, the other is removed.
+    running.says("no control socket");
+    fs::create_dir(other.join("later")).expect("a folder");
+    fs::remove_file(folder.join("edgeban.sock")).expect("removed");
+    edgeban.running.says("was removed, made anew");
+    assert!(edgeban.ask(&["status"]).0);
+    until("the other one", 20, || socket.exists());
+}
+
+#[test]
 fn old_lines_under_the_name_ban_nobody_and_new_ones_do() {
     let folder = Folder::new();
     let log = folder.join("log");

@@ -9,7 +9,7 @@ use super::firewall::{Firewalling, Live, Telling, firewall};
 use super::load::Loaded;
 use super::poll::{Interest, Poller, Token};
 use super::server::Server;
-use super::setup::{mask, ring, serve, spec, state_file};
+use super::setup::{self, mask, ring, serve, spec, state_file};
 use super::source::{Sources, Spec};
 use super::sys::signal::{Signal, SignalFd};
 use super::{clock, memory, own, sys, takeover};
@@ -49,6 +49,8 @@ const OWN_AGAIN: Duration = Duration::from_secs(1);
 const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(800)];
 /// See [`PAUSES`].
 const CALM: Duration = Duration::from_secs(10);
+/// How often it is looked whether the control socket is there.
+const LOOK: Duration = Duration::from_secs(10);
 /// The shortest time between two times that code which has run is given back.
 const TRIM: Duration = Duration::from_millis(250);
 /// The longest pause between two tries to rebuild the firewall's table; the first is at once.
@@ -100,6 +102,12 @@ pub(super) struct Core {
 pub(super) struct Daemon {
     core: Core,
     server: Option<Server>,
+    /// The control socket that was asked for.
+    asked: Option<PathBuf>,
+    /// When to look whether it is there; in a dry run it need not be.
+    look: Instant,
+    /// It is said that it was removed and cannot be made.
+    lost: bool,
     signals: SignalFd,
 }
 
@@ -131,7 +139,7 @@ impl Daemon {
         };
         let engine = memory::engine(settings, ring(settings), STREAMS, [a, b, c]);
         // Before anything is touched: it may be another edgeban's.
-        let server = serve(control, settings, dry_run)?;
+        let server = serve(control.clone(), settings, dry_run)?;
         let firewall = firewall(settings, dry_run, now)?;
         // A dry run would move the places from which the real one goes on.
         let state = if dry_run { None } else { state_file(settings) };
@@ -169,7 +177,8 @@ impl Daemon {
         {
             return Err(format!("nftables: {e}"));
         }
-        Ok(Self { core, server, signals })
+        let look = if dry_run { Instant::NEVER } else { now + LOOK };
+        Ok(Self { core, server, asked: control, look, lost: false, signals })
     }
 
     /// Works until it is told to stop.
@@ -195,11 +204,12 @@ impl Daemon {
     }
 
     fn turn(&mut self) -> Result<(), super::sys::Errno> {
-        let Self { core, server, signals } = self;
+        self.keep_control(clock::now());
+        let Self { core, server, look, signals, .. } = self;
         if let Some(server) = server {
             server.watch(&core.poller, CONTROL)?;
         }
-        let events = core.poller.wait(core.timeout(server.as_ref()))?;
+        let events = core.poller.wait(core.timeout(server.as_ref(), *look))?;
         let now = clock::now();
         let clients = server.as_ref().map_or(0, Server::clients);
         for event in events {
@@ -234,6 +244,29 @@ impl Daemon {
         }
         core.trim(now, left);
         Ok(())
+    }
+
+    /// Makes the control socket that somebody removed, or that could not be made before.
+    fn keep_control(&mut self, now: Instant) {
+        if now < self.look {
+            return;
+        }
+        self.look = now + LOOK;
+        match &mut self.server {
+            Some(server) if server.stands() => {}
+            Some(server) => match server.renew() {
+                Ok(()) => {
+                    self.lost = false;
+                    warn!("{}: was removed, made anew", server.path().display());
+                }
+                Err(_) if self.lost => {}
+                Err(e) => {
+                    self.lost = true;
+                    warn!("{}: was removed: {e}; tried again every 10 s", server.path().display());
+                }
+            },
+            None => self.server = setup::control(self.asked.clone(), &self.core.loaded.settings).1.ok(),
+        }
     }
 }
 
@@ -422,9 +455,9 @@ impl Core {
         });
     }
 
-    fn timeout(&self, server: Option<&Server>) -> Option<u32> {
+    fn timeout(&self, server: Option<&Server>, look: Instant) -> Option<u32> {
         let now = clock::now();
-        let mut first = self.own_next.min(self.telling.deadline());
+        let mut first = look.min(self.own_next).min(self.telling.deadline());
         if self.untrimmed {
             first = first.min(self.trimmed + TRIM);
         }
