@@ -144,6 +144,30 @@ fn a_control_socket_that_is_not_there_comes() {
 }
 
 #[test]
+fn who_was_unbanned_by_order_stays_so_over_a_crash() {
+    let folder = Folder::new();
+    let log = folder.join("log");
+    fs::write(&log, "").expect("a log");
+    let conf = file_conf(&log).replace("option state_dir", "option firewall 'none'\n\toption state_dir");
+    // The state is there from now on.
+    let mut edgeban = Edgeban::start(folder.path(), &conf, &[], &[]);
+    edgeban.running.signal(libc::SIGTERM);
+    assert_eq!(edgeban.running.ends(), Some(0));
+    let mut edgeban = Edgeban::start(folder.path(), &conf, &[], &[]);
+    write_lines(File::options().append(true).open(&log).expect("the log"), 0, 2);
+    let ip = "198.18.0.0";
+    write_lines(File::options().append(true).open(&log).expect("the log"), 0, 2);
+    until("a ban", 20, || edgeban.bans() == [ip]);
+    assert!(edgeban.ask(&["unban", ip]).0);
+    edgeban.running.signal(libc::SIGKILL);
+    assert_eq!(edgeban.running.ends(), None);
+    let edgeban = Edgeban::start(folder.path(), &conf, &[], &[]);
+    write_lines(File::options().append(true).open(&log).expect("the log"), 1, 1);
+    until("the last line", 20, || edgeban.counter("engine", "lines") >= 1);
+    assert_eq!((edgeban.bans(), edgeban.counter("engine", "failures")), (vec![], 0));
+}
+
+#[test]
 fn old_lines_under_the_name_ban_nobody_and_new_ones_do() {
     let folder = Folder::new();
     let log = folder.join("log");

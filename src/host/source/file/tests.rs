@@ -322,6 +322,19 @@ fn the_state_is_written_once_a_minute_and_only_when_it_changes() {
 }
 
 #[test]
+fn the_folder_of_the_state_is_made_where_it_is_gone() {
+    let dir = Dir::new();
+    let (log, state) = (dir.at("log"), dir.at("a/state"));
+    fs::write(&log, "").unwrap();
+    let mut rig = Rig::new(Some(&state), &spec(&log));
+    rig.rest();
+    append(&log, "one\n");
+    after(&mut rig, 1);
+    rig.sources.stop();
+    assert!(state.exists());
+}
+
+#[test]
 fn without_inotify_the_file_is_looked_at_every_half_second() {
     let dir = Dir::new();
     let log = dir.at("log");
