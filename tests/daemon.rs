@@ -1,4 +1,4 @@
-//! The daemon as its users meet it: what it does without rights, on signals, over a restart, and that no line is lost.
+//! The daemon as its users meet it: what it does without rights, on signals, over a restart, and to the kernel's table.
 
 #[allow(unreachable_pub)] // Shared: each test binary uses a part of it.
 mod common;
@@ -9,33 +9,10 @@ mod net;
 #[path = "common/running.rs"]
 mod running;
 
-use net::run;
-use running::{Edgeban, Folder, PROGRAM, until};
+use net::{in_own_network as in_namespace, run};
+use running::{CONF, Edgeban, Folder, PROGRAM, file_conf, until};
 use std::fs::{self, File};
-use std::io::{BufWriter, ErrorKind, Read, Write};
-use std::net::TcpStream;
-
-const CONF: &str = "
-config edgeban 'global'
-	option state_dir 'STATE'
-config source
-	option kind 'tcp'
-	option listen '127.0.0.1:5514'
-config jail 'sshd'
-	option filter 'sshd'
-	option maxretry '2'
-	option bantime '1h'
-";
-
-/// A configuration with one file to read.
-fn file_conf(log: &std::path::Path) -> String {
-    let source = format!("option kind 'file'\n\toption path '{}'", log.display());
-    CONF.replace("option kind 'tcp'\n\toption listen '127.0.0.1:5514'", &source)
-}
-
-fn in_namespace(test: impl FnOnce() + Send + 'static) {
-    net::in_namespace(libc::CLONE_NEWNET, &["nft", "ip"], test);
-}
+use std::io::{ErrorKind, Read, Write};
 
 #[test]
 fn without_permission_bans_are_kept_and_it_is_said() {
@@ -56,33 +33,6 @@ fn without_permission_bans_are_kept_and_it_is_said() {
         assert_eq!(edgeban.bans(), ["192.0.2.7"]);
         let (_, status) = edgeban.ask(&["status"]);
         assert!(status.contains("no permission"), "{status}");
-    });
-}
-
-#[test]
-fn own_addresses_are_not_banned_by_order_or_line() {
-    in_namespace(|| {
-        run("ip link add dummy type veth peer name other && ip addr add 10.7.0.1/24 dev dummy");
-        run("ip link set dummy up && ip link set other up && ip route add default via 10.7.0.254");
-        let folder = Folder::new();
-        let edgeban = Edgeban::start(folder.path(), CONF, &[], &[]);
-        for own in ["10.7.0.1", "127.0.0.1", "10.7.0.254", "10.0.0.0/8"] {
-            let (good, said) = edgeban.ask(&["ban", own]);
-            assert!(!good && said.contains("never banned"), "{own}: {said}");
-        }
-        let mut log = TcpStream::connect("127.0.0.1:5514").expect("a source");
-        for ip in ["10.7.0.1", "10.7.0.254", "10.7.0.9"] {
-            for _ in 0..5 {
-                writeln!(
-                    log,
-                    "<38>Nov 22 20:00:00 sshd[1]: Failed password for root from {ip} port 22 ssh2"
-                )
-                .expect("written");
-            }
-        }
-        until("all lines", 20, || edgeban.counter("engine", "lines") == 15);
-        assert_eq!(edgeban.bans(), ["10.7.0.9"]);
-        assert_eq!(edgeban.counter("engine", "allowed"), 10);
     });
 }
 
@@ -121,114 +71,26 @@ fn a_broken_configuration_is_not_loaded() {
 }
 
 #[test]
-fn a_source_may_be_bound_to_a_jail_with_a_filter_file() {
-    let folder = Folder::new();
-    let (log, filter) = (folder.join("log"), folder.join("own.filter"));
-    fs::write(&log, "").expect("a log");
-    fs::write(&filter, "filter own\napp    own\nfail   refused <ip>\n").expect("a filter");
-    let conf = file_conf(&log).replace("option kind 'file'", "option kind 'file'\n\tlist filter 'mine'")
-        + &format!(
-            "config jail 'mine'\n\toption filter_file '{}'\n\toption maxretry '1'\n",
-            filter.display()
-        );
-    let edgeban = Edgeban::start(folder.path(), &conf, &[], &["--dry-run"]);
-    let text = "Nov 22 20:00:00 h sshd[1]: Failed password for root from 192.0.2.9 port 22 ssh2\n"
-        .repeat(2)
-        + "Nov 22 20:00:00 h own: refused 192.0.2.7\n";
-    File::options()
-        .append(true)
-        .open(&log)
-        .and_then(|mut log| log.write_all(text.as_bytes()))
-        .expect("written");
-    until("all lines", 20, || edgeban.counter("engine", "lines") == 3);
-    assert_eq!(edgeban.bans(), ["192.0.2.7"]);
-}
-
-#[test]
-fn what_repeats_is_the_last_message_of_its_own_file() {
-    let folder = Folder::new();
-    let (log, other) = (folder.join("log"), folder.join("other"));
-    let second = format!("config source\n\toption kind 'file'\n\toption path '{}'\n", other.display());
-    let conf = file_conf(&log).replace("maxretry '2'", "maxretry '3'") + &second;
-    for file in [&log, &other] {
-        fs::write(file, "").expect("a log");
-    }
-    let edgeban = Edgeban::start(folder.path(), &conf, &[], &["--dry-run"]);
-    let failure = "Nov 22 20:00:00 h sshd[1]: Failed password for root from 192.0.2.9 port 22 ssh2\n";
-    let (between, repeated) =
-        ("Nov 22 20:00:01 h cron[1]: a line\n", "Nov 22 20:00:02 h last message repeated 5 times\n");
-    for (n, (file, line)) in [(&log, failure), (&other, between), (&log, repeated)].into_iter().enumerate()
-    {
-        File::options()
-            .append(true)
-            .open(file)
-            .and_then(|mut f| f.write_all(line.as_bytes()))
-            .expect("written");
-        until("the line", 20, || edgeban.counter("engine", "lines") == n as i64 + 1);
-    }
-    assert_eq!(edgeban.bans(), ["192.0.2.9"]);
-    edgeban.running.says("ban 192.0.2.9 jail sshd for 3600s (6 failures)");
-}
-
-/// Lines of which every hundredth is a failure, as logs have them.
-fn write_lines(out: impl Write, from: usize, count: usize) {
-    let mut out = BufWriter::with_capacity(1 << 16, out);
-    for n in from..from + count {
-        if n.is_multiple_of(100) {
-            let (a, b) = (n / 100 % 250, n / 25_000);
-            writeln!(
-                out,
-                "Nov 22 20:00:00 h sshd[{n}]: Failed password for root from 198.18.{b}.{a} port 22 ssh2"
-            )
-        } else {
-            writeln!(out, "Nov 22 20:00:00 h cron[{n}]: (root) CMD (test -x /usr/sbin/anacron)")
-        }
-        .expect("written");
-    }
-    out.flush().expect("written");
-}
-
-#[test]
-fn a_million_lines_of_a_file_that_is_rotated_ten_times_are_counted() {
-    const EACH: usize = 100_000;
-    let folder = Folder::new();
-    let log = folder.join("log");
-    File::create(&log).expect("a log");
-    let edgeban = Edgeban::start(folder.path(), &file_conf(&log), &[], &["--dry-run"]);
-    for round in 0..10 {
-        // As logrotate does it: the writer keeps the old file open for a while after it has its new name.
-        let file = File::options().append(true).create(true).open(&log).expect("a log");
-        write_lines(&file, round * EACH, EACH / 2);
-        fs::rename(&log, folder.join(&format!("log.{round}"))).expect("renamed");
-        write_lines(&file, round * EACH + EACH / 2, EACH / 4);
-        let new = File::options().append(true).create(true).open(&log).expect("a log");
-        write_lines(&file, round * EACH + EACH * 3 / 4, EACH / 8);
-        write_lines(&new, round * EACH + EACH * 7 / 8, EACH / 8);
-    }
-    let took = until("a million lines", 100, || edgeban.counter("engine", "lines") >= 1_000_000);
-    println!("a million lines read {took:?} after the last was written");
-    assert_eq!(edgeban.counter("engine", "lines"), 1_000_000);
-    assert_eq!(edgeban.counter("engine", "failures"), 10_000);
-    assert_eq!(edgeban.counter("source", "rotated"), 10);
-}
-
-#[test]
-fn a_hundred_thousand_lines_over_tcp_are_counted() {
-    let folder = Folder::new();
-    let port =
-        std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
-    let conf = CONF.replace("5514", &port.to_string());
-    let edgeban = Edgeban::start(folder.path(), &conf, &[], &["--dry-run"]);
-    let writers: Vec<_> = (0..2)
-        .map(|half| {
-            let stream = TcpStream::connect(("127.0.0.1", port)).expect("a source");
-            std::thread::spawn(move || write_lines(stream, half * 50_000, 50_000))
-        })
-        .collect();
-    writers.into_iter().for_each(|w| w.join().expect("a writer"));
-    until("100,000 lines", 60, || edgeban.counter("engine", "lines") >= 100_000);
-    assert_eq!(edgeban.counter("engine", "lines"), 100_000);
-    assert_eq!(edgeban.counter("engine", "failures"), 1_000);
+fn a_control_socket_that_is_not_there_comes() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    let none = |folder: &Folder| {
+        let conf = file_conf(&folder.join("log"));
+        conf.replace("option state_dir", "option firewall 'none'\n\toption state_dir")
+    };
+    let edgeban = Edgeban::start(folder.path(), &none(&folder), &[], &[]);
+    Edgeban::configure(other.path(), &none(&other));
+    let socket = other.join("later/socket");
+    let mut command = std::process::Command::new(PROGRAM);
+    command.args(["run", "-c"]).arg(other.join("edgeban.conf")).arg("-s").arg(&socket);
+    let running = running::Running::start(&mut command);
+    running.says("ready");
+    // One has no folder yet, the other is removed.
+    running.says("no control socket");
+    fs::create_dir(other.join("later")).expect("a folder");
+    fs::remove_file(folder.join("edgeban.sock")).expect("removed");
+    edgeban.running.says("was removed, made anew");
+    assert!(edgeban.ask(&["status"]).0);
+    until("the other one", 20, || socket.exists());
 }
 
 #[test]
@@ -381,60 +243,6 @@ fn a_second_daemon_is_refused() {
 }
 
 #[test]
-fn who_becomes_our_own_or_allowed_is_set_free() {
-    in_namespace(|| {
-        let folder = Folder::new();
-        let edgeban = Edgeban::start(folder.path(), CONF, &[], &[]);
-        for target in ["10.7.0.1", "10.7.0.0/24", "10.7.0.2", "10.9.0.1", "198.51.100.7", "2001:db8::/64"] {
-            assert!(edgeban.ask(&["ban", target]).0);
-        }
-        // At once, not when the next look at the addresses is due.
-        run("ip addr add 10.7.0.1/32 dev lo");
-        until("own addresses free", 20, || {
-            edgeban.bans() == ["10.7.0.2", "10.9.0.1", "198.51.100.7", "2001:db8::/64"]
-        });
-        assert!(!edgeban.ask(&["ban", "10.7.0.1"]).0);
-        run("ip link add dummy type veth peer name other && ip addr add 10.9.0.2/24 dev dummy");
-        run("ip link set dummy up && ip link set other up && ip route add default via 10.9.0.1");
-        until("the gateway free", 20, || edgeban.bans() == ["10.7.0.2", "198.51.100.7", "2001:db8::/64"]);
-        // One of two, and one of a table of its own.
-        for ip in ["10.9.0.7", "10.9.0.8", "10.9.0.9"] {
-            assert!(edgeban.ask(&["ban", ip]).0);
-        }
-        run("ip route add 10.11.0.0/16 nexthop via 10.9.0.7 nexthop via 10.9.0.8");
-        run("ip route add default via 10.9.0.9 table 77");
-        until("all gateways free", 20, || edgeban.bans() == ["10.7.0.2", "198.51.100.7", "2001:db8::/64"]);
-        let table = run("nft list table inet edgeban");
-        assert!(!table.contains("10.7.0.1") && !table.contains("10.9.0.1"), "{table}");
-
-        let allow = "config edgeban 'global'\n\tlist allow '198.51.100.0/24'\n\tlist allow '2001:db8::9'";
-        Edgeban::configure(folder.path(), &CONF.replace("config edgeban 'global'", allow));
-        assert!(edgeban.ask(&["reload"]).0);
-        assert_eq!(edgeban.bans(), ["10.7.0.2"]);
-        edgeban.running.says("2 bans lifted");
-    });
-}
-
-#[test]
-fn more_routes_than_are_read_hide_no_gateway_of_the_other_family() {
-    in_namespace(|| {
-        let folder = Folder::new();
-        run("ip link add dummy type veth peer name other && ip addr add fd07::1/64 dev dummy nodad");
-        run("ip link set dummy up && ip link set other up && ip -6 route add fd08::/64 via fd07::fe");
-        let routes: String = (0..80_000u32)
-            .map(|n| format!("route add 10.{}.{}.{}/32 dev lo\n", n >> 16, n >> 8 & 255, n & 255))
-            // More than are read of /proc.
-            .chain((0..5_000).map(|n| format!("route add 2001:db8::{n:x}/128 dev lo\n")))
-            .collect();
-        fs::write(folder.join("routes"), routes).expect("written");
-        run(&format!("ip -batch {}", folder.join("routes").display()));
-        let edgeban = Edgeban::start(folder.path(), CONF, &[], &["--dry-run"]);
-        let (good, said) = edgeban.ask(&["ban", "fd07::fe"]);
-        assert!(!good && said.contains("gateway"), "{said}");
-    });
-}
-
-#[test]
 fn signals_that_other_daemons_reopen_logs_at_do_no_harm() {
     let folder = Folder::new();
     let log = folder.join("log");
@@ -482,15 +290,6 @@ fn without_memory_for_its_tables_it_does_not_start() {
 }
 
 #[test]
-fn a_compressed_log_is_told() {
-    let folder = Folder::new();
-    let log = folder.join("log.gz");
-    fs::write(&log, b"\x1f\x8b\x08\0\0\0\0\0").expect("written");
-    let edgeban = Edgeban::start(folder.path(), &file_conf(&log), &[], &["--dry-run"]);
-    edgeban.running.says("log.gz: compressed, so that");
-}
-
-#[test]
 fn bans_that_a_full_list_refuses_are_told() {
     let folder = Folder::new();
     let conf = file_conf(&folder.join("log"))
@@ -506,23 +305,6 @@ fn bans_that_a_full_list_refuses_are_told() {
 }
 
 #[test]
-fn a_tcp_source_has_as_many_connections_as_its_configuration_says() {
-    let folder = Folder::new();
-    let port =
-        std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
-    let listen = format!("option listen '127.0.0.1:{port}'\n\toption connections '200'");
-    let conf = CONF.replace("option listen '127.0.0.1:5514'", &listen);
-    let edgeban = Edgeban::start(folder.path(), &conf, &[], &["--dry-run"]);
-    let senders: Vec<TcpStream> =
-        (0..200).map(|_| TcpStream::connect(("127.0.0.1", port)).expect("a source")).collect();
-    for mut sender in &senders {
-        writeln!(sender, "a line").expect("written");
-    }
-    until("a line of each", 20, || edgeban.counter("source", "lines") == 200);
-    assert_eq!(edgeban.counter("source", "evicted"), 0, "no room had to be made");
-}
-
-#[test]
 fn only_the_journal_is_told_priorities_by_number() {
     let folder = Folder::new();
     let log = folder.join("log");
@@ -532,49 +314,6 @@ fn only_the_journal_is_told_priorities_by_number() {
     let journal = "JOURNAL_STREAM=$(stat -Lc %d:%i /dev/fd/2) exec \"$0\" \"$@\"";
     let edgeban = Edgeban::start(folder.path(), &file_conf(&log), &["sh", "-c", journal], &["--dry-run"]);
     edgeban.running.says("<6>ready");
-}
-
-#[test]
-fn both_families_have_a_socket_on_one_port() {
-    in_namespace(|| {
-        let folder = Folder::new();
-        let mut conf = String::from("config edgeban 'global'\n\toption state_dir 'STATE'\n");
-        // Whichever comes first.
-        for (kind, listen) in
-            [("udp", "0.0.0.0:514"), ("udp", "[::]:514"), ("tcp", "[::]:514"), ("tcp", "0.0.0.0:514")]
-        {
-            conf += &format!("config source\n\toption kind '{kind}'\n\toption listen '{listen}'\n");
-        }
-        conf += "config jail 'sshd'\n";
-        let edgeban = Edgeban::start(folder.path(), &conf, &[], &[]);
-        let (_, status) = edgeban.ask(&["status"]);
-        assert!(!status.contains("down"), "{status}");
-        for to in ["127.0.0.1:514", "[::1]:514"] {
-            writeln!(TcpStream::connect(to).expect("a source"), "a line").expect("written");
-            let from = std::net::UdpSocket::bind(if to.starts_with('[') { "[::]:0" } else { "0.0.0.0:0" });
-            from.expect("a socket").send_to(b"a line", to).expect("sent");
-        }
-        until("all lines", 20, || edgeban.counter("engine", "lines") == 4);
-    });
-}
-
-#[test]
-fn a_dry_run_does_not_move_the_place_where_the_next_run_begins() {
-    let folder = Folder::new();
-    let log = folder.join("log");
-    fs::write(&log, "").expect("a log");
-    let none = file_conf(&log).replace("option state_dir", "option firewall 'none'\n\toption state_dir");
-    let stop = |mut edgeban: Edgeban| {
-        edgeban.running.signal(libc::SIGTERM);
-        assert_eq!(edgeban.running.ends(), Some(0));
-    };
-    stop(Edgeban::start(folder.path(), &none, &[], &[]));
-    let saved = fs::read(folder.join("state/offsets")).expect("a state");
-    fs::write(&log, "a line\n").expect("written");
-    stop(Edgeban::start(folder.path(), &none, &[], &["--dry-run"]));
-    assert_eq!(fs::read(folder.join("state/offsets")).expect("a state"), saved);
-    let edgeban = Edgeban::start(folder.path(), &none, &[], &[]);
-    until("the line", 20, || edgeban.counter("engine", "lines") == 1);
 }
 
 #[test]

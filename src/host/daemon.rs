@@ -9,15 +9,16 @@ use super::firewall::{Firewalling, Live, Telling, firewall};
 use super::load::Loaded;
 use super::poll::{Interest, Poller, Token};
 use super::server::Server;
-use super::setup::{mask, ring, serve, spec, state_file};
+use super::setup::{self, mask, ring, serve, spec, state_file};
 use super::source::{Sources, Spec};
 use super::sys::signal::{Signal, SignalFd};
-use super::{clock, memory, own, takeover};
+use super::{clock, memory, own, sys, takeover};
 use crate::addr::Prefix;
 use crate::blocklist::{Cursor, LISTED_ONLY};
 use crate::config;
 use crate::engine::{Clock, Engine, Input, Rules};
 use crate::jail::Why;
+use crate::syslog::{self, Parsed};
 use crate::time::civil::Calendar;
 use crate::time::{Duration, Instant};
 use log::{error, info, warn};
@@ -49,6 +50,10 @@ const OWN_AGAIN: Duration = Duration::from_secs(1);
 const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(800)];
 /// See [`PAUSES`].
 const CALM: Duration = Duration::from_secs(10);
+/// How often it is looked whether the control socket is there.
+const LOOK: Duration = Duration::from_secs(10);
+/// The shortest time between two times that code which has run is given back.
+const TRIM: Duration = Duration::from_millis(250);
 /// The longest pause between two tries to rebuild the firewall's table; the first is at once.
 const SLOWEST: Duration = Duration::from_secs(60);
 
@@ -84,10 +89,15 @@ pub(super) struct Core {
     own: Vec<(Prefix, Why)>,
     own_next: Instant,
     own_looked: Instant,
+    /// It is said that they could not be read.
+    own_unread: bool,
     moves: Option<own::Moves>,
     specs: Vec<(Spec, u32)>,
     /// Jails that each source is for, by its number.
     masks: Vec<u32>,
+    trimmed: Instant,
+    /// Something has run since.
+    untrimmed: bool,
     stop: bool,
 }
 
@@ -95,6 +105,12 @@ pub(super) struct Core {
 pub(super) struct Daemon {
     core: Core,
     server: Option<Server>,
+    /// The control socket that was asked for.
+    asked: Option<PathBuf>,
+    /// When to look whether it is there; in a dry run it need not be.
+    look: Instant,
+    /// It is said that it was removed and cannot be made.
+    lost: bool,
     signals: SignalFd,
 }
 
@@ -107,6 +123,7 @@ impl Daemon {
         let Plan { loaded, named, path, control, dry_run } = plan;
         super::report::log_to_stderr(loaded.settings.global.log_level);
         let system = |e: super::sys::Errno| format!("cannot start: {e}");
+        sys::limit::raise();
         let signals = SignalFd::new().map_err(system)?;
         let poller = Poller::new().map_err(system)?;
         poller.add(&signals, Token::new(SIGNALS, 0, 0), Interest::Read).map_err(system)?;
@@ -115,7 +132,7 @@ impl Daemon {
 
         // Before the first look, so that nothing falls between the two.
         let moves = own::Moves::watch(&poller, Token::new(MOVES, 0, 0));
-        let own = own::addresses();
+        let own = own::addresses().map_err(|e| format!("this host's addresses cannot be read: {e}"))?;
         let loaded = Loaded::new(loaded.settings, &own, None)
             .map_err(|errors| check::placed(path.as_deref(), &errors))?;
         let settings = &loaded.settings;
@@ -125,7 +142,7 @@ impl Daemon {
         };
         let engine = memory::engine(settings, ring(settings), STREAMS, [a, b, c])?;
         // Before anything is touched: it may be another edgeban's.
-        let server = serve(control, settings, dry_run)?;
+        let server = serve(control.clone(), settings, dry_run)?;
         let firewall = firewall(settings, dry_run, now)?;
         // A dry run would move the places from which the real one goes on.
         let state = if dry_run { None } else { state_file(settings) };
@@ -146,9 +163,12 @@ impl Daemon {
             own,
             own_next: now + OWN,
             own_looked: now,
+            own_unread: false,
             moves,
             specs: Vec::new(),
             masks: Vec::new(),
+            trimmed: now,
+            untrimmed: false,
             stop: false,
         };
         core.watch_firewall();
@@ -162,7 +182,8 @@ impl Daemon {
         {
             return Err(format!("nftables: {e}"));
         }
-        Ok(Self { core, server, signals })
+        let look = if dry_run { Instant::NEVER } else { now + LOOK };
+        Ok(Self { core, server, asked: control, look, lost: false, signals })
     }
 
     /// Works until it is told to stop.
@@ -188,12 +209,14 @@ impl Daemon {
     }
 
     fn turn(&mut self) -> Result<(), super::sys::Errno> {
-        let Self { core, server, signals } = self;
+        self.keep_control(clock::now());
+        let Self { core, server, look, signals, .. } = self;
         if let Some(server) = server {
             server.watch(&core.poller, CONTROL)?;
         }
-        let events = core.poller.wait(core.timeout(server.as_ref()))?;
+        let events = core.poller.wait(core.timeout(server.as_ref(), *look))?;
         let now = clock::now();
+        let clients = server.as_ref().map_or(0, Server::clients);
         for event in events {
             match event.token.owner {
                 Sources::OWNER => core.serve(Some(event.token), now),
@@ -219,10 +242,36 @@ impl Daemon {
         }
         core.serve(None, now);
         core.settle(now);
+        let mut left = false;
         if let Some(server) = server {
             server.sweep(now);
+            left = clients > 0 && server.clients() == 0;
         }
+        core.trim(now, left);
         Ok(())
+    }
+
+    /// Makes the control socket that somebody removed, or that could not be made before.
+    fn keep_control(&mut self, now: Instant) {
+        if now < self.look {
+            return;
+        }
+        self.look = now + LOOK;
+        match &mut self.server {
+            Some(server) if server.stands() => {}
+            Some(server) => match server.renew() {
+                Ok(()) => {
+                    self.lost = false;
+                    warn!("{}: was removed, made anew", server.path().display());
+                }
+                Err(_) if self.lost => {}
+                Err(e) => {
+                    self.lost = true;
+                    warn!("{}: was removed: {e}; tried again every 10 s", server.path().display());
+                }
+            },
+            None => self.server = setup::control(self.asked.clone(), &self.core.loaded.settings).1.ok(),
+        }
     }
 }
 
@@ -249,8 +298,8 @@ impl Core {
                            key: super::source::StreamKey,
                            line: &[u8],
                            meta: super::source::LineMeta| {
-            let clock =
-                if meta.catch_up { Clock::CatchUp { now, calendar: &calendar } } else { Clock::Live(now) };
+            let waited = meta.catch_up || meta.fresh && is_dated(line, &calendar);
+            let clock = if waited { Clock::CatchUp { now, calendar: &calendar } } else { Clock::Live(now) };
             let from = meta
                 .from
                 .map_or(0, |addr| addr.words().into_iter().fold(0, |h: u32, w| h.rotate_left(5) ^ w));
@@ -265,8 +314,22 @@ impl Core {
         }
     }
 
+    /// Gives back what a turn needed, once it is over: a daemon that waits holds little more than its tables. At once
+    /// where the last client `left`, whose requests need more than log lines do.
+    fn trim(&mut self, now: Instant, left: bool) {
+        self.untrimmed = now < self.trimmed + TRIM && !left;
+        if !self.untrimmed {
+            self.trimmed = now;
+            memory::trim();
+        }
+    }
+
     /// What a turn ends with.
     pub(super) fn settle(&mut self, now: Instant) {
+        // Before the firewall is told, whom it may set free.
+        if now >= self.own_next {
+            self.renew_own(now);
+        }
         let (engine, _, mut live) = self.live(now);
         engine.expire(now, EXPIRIES, &mut live);
         self.telling.sum_up(now);
@@ -277,22 +340,27 @@ impl Core {
             *error = Some(e);
         }
         self.heal(now);
-        if now >= self.own_next {
-            self.renew_own(now);
-        }
     }
 
     /// Looks at this host's own addresses and gateways, and does what else is done now and then.
     fn renew_own(&mut self, now: Instant) {
-        if now >= self.own_looked + OWN {
-            memory::trim();
-        }
         if let Firewalling::On { sole: Some(sole), .. } = &self.firewall {
             sole.let_in();
         }
-        self.own_next = now + OWN;
         self.own_looked = now;
-        let own = own::addresses();
+        let own = match own::addresses() {
+            Ok(own) => own,
+            Err(e) => {
+                // What was known holds on: without it this host could ban itself.
+                if !core::mem::replace(&mut self.own_unread, true) {
+                    warn!("this host's addresses cannot be read: {e}; those known so far hold on");
+                }
+                self.own_next = now + OWN_AGAIN;
+                return;
+            }
+        };
+        self.own_unread = false;
+        self.own_next = now + OWN;
         if own == self.own {
             return;
         }
@@ -400,9 +468,12 @@ impl Core {
         });
     }
 
-    fn timeout(&self, server: Option<&Server>) -> Option<u32> {
+    fn timeout(&self, server: Option<&Server>, look: Instant) -> Option<u32> {
         let now = clock::now();
-        let mut first = self.own_next.min(self.telling.deadline());
+        let mut first = look.min(self.own_next).min(self.telling.deadline());
+        if self.untrimmed {
+            first = first.min(self.trimmed + TRIM);
+        }
         if let Some(expiry) = self.engine.next_expiry() {
             first = first.min(expiry);
         }
@@ -475,10 +546,22 @@ impl Core {
         let now = clock::now();
         self.pardon(now);
         self.apply_sources(now);
+        // In this turn: who reloads may have changed addresses, too.
+        self.own_next = now;
         if scopes_changed && let Firewalling::On { sink, retry, .. } = &mut self.firewall {
             sink.invalidate();
             retry.0 = now;
         }
         Ok(warning)
+    }
+}
+
+/// Whether a line says when it was written.
+fn is_dated(line: &[u8], calendar: &Calendar<'_>) -> bool {
+    match syslog::parse(line) {
+        Parsed::Message(message) => {
+            message.stamp.and_then(|s| s.read()).and_then(|s| s.epoch_ms(calendar)).is_some()
+        }
+        Parsed::Repeated(_) => false,
     }
 }

@@ -2,11 +2,11 @@
 
 use super::netlink::{Read, Socket};
 use super::poll::{Interest, Poller, Token};
-use super::routes;
+use super::{routes, sys};
 use crate::addr::{Addr, Prefix};
 use crate::jail::Why;
 use log::debug;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::string::String;
 use std::vec::Vec;
@@ -43,32 +43,45 @@ impl Moves {
     }
 }
 
-/// The addresses of all interfaces and the gateways of all routes, now. What cannot be read is left out.
-pub(super) fn addresses() -> Vec<(Prefix, Why)> {
+/// The addresses of all interfaces and the gateways of all routes, now. What this kernel does not have is left out.
+///
+/// # Errors
+/// It has them and cannot tell now: no descriptor or no memory is left.
+pub(super) fn addresses() -> io::Result<Vec<(Prefix, Why)>> {
     let mut found: Vec<(Prefix, Why)> =
-        interfaces().into_iter().map(|addr| (Prefix::host(addr), Why::Own)).collect();
+        interfaces()?.into_iter().map(|addr| (Prefix::host(addr), Why::Own)).collect();
     let mut gateways = Vec::new();
-    read("/proc/net/route", gateway4, &mut gateways);
-    read("/proc/net/ipv6_route", gateway6, &mut gateways);
+    read("/proc/net/route", gateway4, &mut gateways)?;
+    read("/proc/net/ipv6_route", gateway6, &mut gateways)?;
     // These are all, where the kernel tells.
-    routes::gateways(&mut gateways);
+    routes::gateways(&mut gateways).or_else(absent)?;
     found.extend(gateways.into_iter().map(|addr| (Prefix::host(addr), Why::Gateway)));
     found.sort_unstable_by_key(|(prefix, why)| (*prefix, *why == Why::Gateway));
     found.dedup();
-    found
+    Ok(found)
+}
+
+/// Takes an error that says that this kernel does not have what was asked for, or not for us, for nothing found.
+fn absent<T: Default>(error: io::Error) -> io::Result<T> {
+    match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS | libc::EIO | libc::EAGAIN) => {
+            Err(error)
+        }
+        _ => Ok(T::default()),
+    }
 }
 
 /// What `find` finds in the lines of `path`; `into` gets each once.
-fn read(path: &str, find: impl Fn(&str) -> Option<Addr>, into: &mut Vec<Addr>) {
+fn read(path: &str, find: fn(&str) -> Option<Addr>, into: &mut Vec<Addr>) -> io::Result<()> {
     let mut text = String::new();
-    let Ok(file) = std::fs::File::open(path) else { return };
-    // What was read before an error counts.
-    let _ = file.take(MOST).read_to_string(&mut text);
+    let file = std::fs::File::open(path);
+    file.and_then(|file| file.take(MOST).read_to_string(&mut text)).or_else(absent)?;
     for addr in text.lines().filter_map(find) {
         if !into.contains(&addr) {
             into.push(addr);
         }
     }
+    Ok(())
 }
 
 /// A line of `/proc/net/route`: the third column, an address in the host's byte order, in hex.
@@ -89,16 +102,16 @@ const INTERFACES: [usize; 3] = [64, 512, 4096];
 
 /// Addresses of the interfaces. Not by getifaddrs(3): musl's waits for the end of a netlink dump without an end of
 /// patience, and not every emulated kernel gives one.
-fn interfaces() -> Vec<Addr> {
+fn interfaces() -> io::Result<Vec<Addr>> {
     let mut out = Vec::new();
     for most in INTERFACES {
-        out = interfaces4(most).unwrap_or_default();
+        out = interfaces4(most).or_else(absent)?;
         if out.len() < most {
             break;
         }
     }
-    read("/proc/net/if_inet6", address6, &mut out);
-    out
+    read("/proc/net/if_inet6", address6, &mut out)?;
+    Ok(out)
 }
 
 /// A line of `/proc/net/if_inet6`: the first column, 32 hex digits.
@@ -108,20 +121,22 @@ fn address6(line: &str) -> Option<Addr> {
 }
 
 /// At most so many IPv4 addresses, by SIOCGIFCONF (netdevice(7)).
-fn interfaces4(most: usize) -> Option<Vec<Addr>> {
+fn interfaces4(most: usize) -> io::Result<Vec<Addr>> {
     // SAFETY: integers and a union of plain data: zero is a value.
     let mut list: Vec<libc::ifreq> = (0..most).map(|_| unsafe { core::mem::zeroed() }).collect();
-    // From numbers: a text would bring the resolver into the binary, which is 37 KB on a router.
-    let socket = std::net::UdpSocket::bind((core::net::Ipv4Addr::LOCALHOST, 0)).ok()?;
+    // Bound to nothing: the loopback interface may be down.
+    // SAFETY: takes no pointer, and the descriptor is new.
+    let socket = unsafe { sys::own(libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0)) };
+    let socket = socket.map_err(|e| io::Error::from_raw_os_error(e.0))?;
     // SAFETY: as above.
     let mut ask: libc::ifconf = unsafe { core::mem::zeroed() };
-    ask.ifc_len = i32::try_from(list.len() * size_of::<libc::ifreq>()).ok()?;
+    ask.ifc_len = i32::try_from(size_of_val(list.as_slice())).unwrap_or(0);
     ask.ifc_ifcu.ifcu_req = list.as_mut_ptr();
     // SAFETY: the kernel writes at most `ifc_len` bytes to `list` and says in `ifc_len` how many it did.
     if unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFCONF as _, &mut ask) } != 0 {
-        return None;
+        return Err(io::Error::last_os_error());
     }
-    let count = usize::try_from(ask.ifc_len).ok()? / size_of::<libc::ifreq>();
+    let count = usize::try_from(ask.ifc_len).unwrap_or(0) / size_of::<libc::ifreq>();
     let found = list.iter().take(count).filter_map(|one| {
         // SAFETY: SIOCGIFCONF fills in an address of the size of a `sockaddr`, which holds a `sockaddr_in`.
         let (family, v4) = unsafe {
@@ -130,7 +145,7 @@ fn interfaces4(most: usize) -> Option<Vec<Addr>> {
         };
         (i32::from(family) == libc::AF_INET).then(|| Addr::v4(v4.sin_addr.s_addr.to_ne_bytes()))
     });
-    Some(found.collect())
+    Ok(found.collect())
 }
 
 #[cfg(test)]
@@ -149,7 +164,16 @@ mod tests {
         assert_eq!(gateway6(line), Addr::parse(b"fe80::1"));
         let line = "fe800000000000000000000000000001 02 40 20 80 eth0";
         assert_eq!(address6(line), Addr::parse(b"fe80::1"));
-        assert!(addresses().iter().any(|(p, _)| p.to_string() == "127.0.0.1"), "{:?}", addresses());
+        let own = addresses().unwrap();
+        assert!(own.iter().any(|(p, _)| p.to_string() == "127.0.0.1"), "{own:?}");
+    }
+
+    #[test]
+    fn want_of_descriptors_is_not_want_of_addresses() {
+        let failed = |errno| absent::<u8>(io::Error::from_raw_os_error(errno));
+        assert_eq!(failed(libc::ENOENT).unwrap(), 0);
+        assert_eq!(failed(libc::EAFNOSUPPORT).unwrap(), 0);
+        assert!(failed(libc::EMFILE).is_err() && failed(libc::ENFILE).is_err());
     }
 
     use std::string::ToString;

@@ -211,7 +211,13 @@ impl Answer for Core {
                 Err(why) => reply::error(why.as_bytes(), &mut |b| out.extend_from_slice(b)),
             },
             order => match self.obey(order) {
-                Ok(count) => reply::ok(count, &mut |b| out.extend_from_slice(b)),
+                Ok(count) => {
+                    // Or a crash would have the lines read again that the ban was for.
+                    if matches!(order, Request::Unban { .. } | Request::UnbanAll) {
+                        self.sources.save();
+                    }
+                    reply::ok(count, &mut |b| out.extend_from_slice(b));
+                }
                 Err(why) => reply::error(why.as_bytes(), &mut |b| out.extend_from_slice(b)),
             },
         }

@@ -5,6 +5,7 @@
 
 use super::netlink::{Read, Socket};
 use crate::addr::Addr;
+use std::io;
 use std::vec;
 use std::vec::Vec;
 
@@ -24,22 +25,27 @@ const DATAGRAM: usize = 32 * 1024;
 const MOST: usize = 64;
 
 /// Adds the gateways of both families to `into`, each once. What the kernel does not tell is left out.
-pub(super) fn gateways(into: &mut Vec<Addr>) {
+///
+/// # Errors
+/// It cannot be asked, or broke off: not all are there then.
+pub(super) fn gateways(into: &mut Vec<Addr>) -> io::Result<()> {
     let mut buf = vec![0; DATAGRAM];
     for family in [libc::AF_INET as u8, libc::AF_INET6 as u8] {
         // One each: the kernel refuses a second listing while a first one is not read to its end.
-        let Ok(socket) = Socket::route() else { return };
+        let socket = Socket::route()?;
         let mut request = [0u8; HEADERS];
         let head = [&(HEADERS as u32).to_ne_bytes()[..], &RTM_GETROUTE.to_ne_bytes(), &DUMP.to_ne_bytes()];
         request.iter_mut().zip(head.concat()).for_each(|(to, from)| *to = from);
         if let Some(to) = request.get_mut(16) {
             *to = family;
         }
-        if socket.send(&request).is_err() {
-            return;
-        }
+        socket.send(&request)?;
         for _ in 0..MOST {
-            let Ok(Read::Bytes(n)) = socket.receive(&mut buf) else { break };
+            let n = match socket.receive(&mut buf)? {
+                Read::Bytes(n) => n,
+                Read::Empty => break,
+                Read::Lost => return Err(io::Error::from_raw_os_error(libc::ENOBUFS)),
+            };
             if read(buf.get(..n).unwrap_or(&[]), &mut |gateway| {
                 if !into.contains(&gateway) {
                     into.push(gateway);
@@ -49,6 +55,7 @@ pub(super) fn gateways(into: &mut Vec<Addr>) {
             }
         }
     }
+    Ok(())
 }
 
 /// Tells the gateways of one datagram to `each`; whether it is the last.

@@ -136,6 +136,28 @@ impl Server {
         Ok(())
     }
 
+    /// Whether its path still leads to it.
+    pub fn stands(&self) -> bool {
+        fs::symlink_metadata(&self.path).is_ok_and(|m| (m.dev(), m.ino()) == self.id)
+    }
+
+    /// Makes a socket that was removed anew; its clients stay.
+    ///
+    /// # Errors
+    /// As [`Server::bind`]; all is as before.
+    pub fn renew(&mut self) -> io::Result<()> {
+        let mut new = Self::bind(&self.path)?;
+        core::mem::swap(&mut new.listener, &mut self.listener);
+        core::mem::swap(&mut new.id, &mut self.id);
+        (self.told, self.paused) = (None, None);
+        Ok(())
+    }
+
+    /// Where it listens.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// How many clients there are.
     pub fn clients(&self) -> usize {
         self.clients.len()
@@ -231,7 +253,7 @@ fn tell(
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if fs::symlink_metadata(&self.path).is_ok_and(|m| (m.dev(), m.ino()) == self.id) {
+        if self.stands() {
             let _ = fs::remove_file(&self.path);
         }
     }

@@ -268,3 +268,30 @@ fn a_listener_that_cannot_accept_is_left_alone() {
     });
     assert!(answered.contains("\"version\""), "{answered}");
 }
+
+#[test]
+fn a_socket_that_was_removed_is_made_anew_and_its_clients_stay() {
+    let path = socket("renewed");
+    let mut daemon = Daemon::new(&path);
+    let mut before = UnixStream::connect(&path).unwrap();
+    daemon.turn(Instant::ZERO, &mut Bans(0), 1000);
+    assert!(daemon.server.stands());
+    fs::remove_file(&path).unwrap();
+    assert!(!daemon.server.stands());
+    daemon.server.renew().unwrap();
+    assert!(daemon.server.stands() && daemon.server.clients() == 1);
+    let mut after = UnixStream::connect(&path).unwrap();
+    for client in [&mut before, &mut after] {
+        client.set_nonblocking(true).unwrap();
+        client.write_all(b"{\"cmd\":\"version\"}\n").unwrap();
+        let (mut text, mut turns) = ([0; 64], 0);
+        while client.read(&mut text).is_err() {
+            turns += 1;
+            assert!(turns < 100, "no reply");
+            daemon.turn(Instant::ZERO, &mut Bans(0), 100);
+        }
+        assert!(text.starts_with(b"{\"ok\":true"));
+    }
+    drop(daemon);
+    assert!(!path.exists());
+}

@@ -23,6 +23,22 @@ pub(super) fn serve(
     settings: &Settings,
     dry_run: bool,
 ) -> Result<Option<Server>, String> {
+    let (path, bound) = control(asked, settings);
+    match bound {
+        Ok(server) => Ok(Some(server)),
+        Err(e) if e.kind() == std::io::ErrorKind::AddrInUse && !dry_run => {
+            Err(format!("{}: {e}", path.display()))
+        }
+        Err(e) => {
+            let again = if dry_run { "" } else { "; tried again every 10 s" };
+            warn!("no control socket, {}: {e}{again}", path.display());
+            Ok(None)
+        }
+    }
+}
+
+/// The control socket and its path, as [`serve`] chooses it.
+pub(super) fn control(asked: Option<PathBuf>, settings: &Settings) -> (PathBuf, std::io::Result<Server>) {
     let named = asked.is_some();
     let mut path = asked.unwrap_or_else(|| PathBuf::from(settings.global.control.as_str()));
     let mut bound = Server::bind(&path);
@@ -32,19 +48,10 @@ pub(super) fn serve(
         bound = Server::bind(&own);
         path = own;
     }
-    match bound {
-        Ok(server) => {
-            info!("control socket {}", path.display());
-            Ok(Some(server))
-        }
-        Err(e) if e.kind() == std::io::ErrorKind::AddrInUse && !dry_run => {
-            Err(format!("{}: {e}", path.display()))
-        }
-        Err(e) => {
-            warn!("no control socket, {}: {e}", path.display());
-            Ok(None)
-        }
+    if bound.is_ok() {
+        info!("control socket {}", path.display());
     }
+    (path, bound)
 }
 
 /// Stamps a source of the tracker: room for late lines of the greatest `maxretry`.

@@ -123,3 +123,8 @@ impl Peer {
         assert_eq!(self.connect(to, 300).err(), Some(ErrorKind::TimedOut), "{to}");
     }
 }
+
+/// A test that needs nftables and links of its own.
+pub fn in_own_network(test: impl FnOnce() + Send + 'static) {
+    in_namespace(libc::CLONE_NEWNET, &["nft", "ip"], test);
+}

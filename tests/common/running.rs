@@ -10,6 +10,25 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+/// One TCP source, one jail. `STATE` stands for a folder of the test's.
+pub const CONF: &str = "
+config edgeban 'global'
+	option state_dir 'STATE'
+config source
+	option kind 'tcp'
+	option listen '127.0.0.1:5514'
+config jail 'sshd'
+	option filter 'sshd'
+	option maxretry '2'
+	option bantime '1h'
+";
+
+/// A configuration with one file to read.
+pub fn file_conf(log: &Path) -> String {
+    let source = format!("option kind 'file'\n\toption path '{}'", log.display());
+    CONF.replace("option kind 'tcp'\n\toption listen '127.0.0.1:5514'", &source)
+}
+
 /// Waits for `done`, at most `secs` seconds, and returns how long it took.
 pub fn until(what: &str, secs: u64, mut done: impl FnMut() -> bool) -> Wait {
     let start = Instant::now();

@@ -117,6 +117,9 @@ pub struct StreamKey(pub u32);
 pub struct LineMeta {
     /// The line is from before now: it was in a file already when edgeban came to it. Its own stamp says when.
     pub catch_up: bool,
+    /// The line came with a file that has just appeared or was just emptied: as a log's next, or as a copy of an old
+    /// one. Its own stamp says which; without one it is from now.
+    pub fresh: bool,
     /// Who sent it, where it came over the network.
     pub from: Option<Addr>,
 }

@@ -253,8 +253,8 @@ impl Sources {
         self.slots.get(usize::from(id.0))?.as_ref().map(|s| &s.tally)
     }
 
-    /// Writes the state file if it would change: whole or not at all, by renaming.
-    fn save(&mut self) {
+    /// Writes the state file if it would change: whole or not at all, by renaming. Its folder is made where it is gone.
+    pub fn save(&mut self) {
         let Some(path) = &self.state else { return };
         let mut text = Vec::new();
         for slot in self.slots.iter().flatten() {
@@ -274,7 +274,13 @@ impl Sources {
             file.sync_data()
         };
         let new = path.with_extension("new");
-        match write(&new).and_then(|()| fs::rename(&new, path)) {
+        let written = write(&new).or_else(|e| match path.parent() {
+            Some(dir) if e.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(dir).and_then(|()| write(&new))
+            }
+            _ => Err(e),
+        });
+        match written.and_then(|()| fs::rename(&new, path)) {
             Ok(()) => (self.written, self.unsaved) = (text, None),
             Err(e) => {
                 let error = Error::Path(path.clone(), Errno::from(e));

@@ -1,14 +1,15 @@
 //! A syslog server over TCP (RFC 6587): many connections, each with its own framing state.
 //!
-//! When all places are taken, a connection makes room: of the address that holds the most, the one that was
-//! silent longest. So one host that opens connections without end closes its own, not those of others.
+//! When all places are taken, or all descriptors but those that files and the control socket need, a connection makes
+//! room: of the address that holds the most, the one that was silent longest. So one host that opens connections
+//! without end closes its own, not those of others.
 
 use super::lines::Lines;
 use super::{Cx, Error, LineMeta, StreamKey};
 use crate::addr::Addr;
 use crate::frame::Framing;
 use crate::host::poll::{Interest, Poller, Token};
-use crate::host::sys::{Errno, file, net};
+use crate::host::sys::{Errno, file, limit, net};
 use crate::time::{Duration, Instant};
 use core::cmp::Reverse;
 use core::net::SocketAddr;
@@ -132,9 +133,17 @@ impl Tcp {
                 }
             };
             cx.tally.connections.bump();
-            let place = match self.conns.iter().position(Option::is_none) {
+            let free = self.conns.iter().position(Option::is_none);
+            let short = limit::is_reserved(&stream);
+            let place = match free.filter(|_| !short) {
                 Some(free) => free,
                 None => self.make_room(cx),
+            };
+            // Into the descriptor that has become free, so that the reserve stays one.
+            let stream = if short { stream.try_clone() } else { Ok(stream) };
+            let Some(stream) = stream.ok().filter(|stream| !limit::is_reserved(stream)) else {
+                cx.tally.errors.bump();
+                continue;
             };
             let token = Token { part: place as u32 + 1, ..self.token };
             if stream.set_nonblocking(true).is_err()
@@ -194,7 +203,7 @@ impl Tcp {
             Ok(n) if n > 0 => {
                 conn.active = cx.now;
                 cx.tally.bytes.add(n as u64);
-                let meta = LineMeta { catch_up: false, from: Some(conn.from) };
+                let meta = LineMeta { from: Some(conn.from), ..LineMeta::default() };
                 let (id, key, emit) = (cx.id, conn.key, &mut *cx.emit);
                 let data = cx.buf.get(..n).unwrap_or(&[]);
                 conn.lines.push(data, cx.tally, &mut |line| emit(id, key, line, meta));

@@ -76,7 +76,7 @@ pub(super) fn receive(socket: &impl AsFd, lines: &mut Lines, dropped: &mut u32, 
             cx.tally.overlong.bump();
             continue;
         }
-        let meta = LineMeta { catch_up: false, from: got.from };
+        let meta = LineMeta { from: got.from, ..LineMeta::default() };
         let (id, emit) = (cx.id, &mut *cx.emit);
         let data = cx.buf.get(..got.len).unwrap_or(&[]);
         lines.push(data, cx.tally, &mut |line| emit(id, StreamKey(0), line, meta));

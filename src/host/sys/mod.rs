@@ -7,6 +7,7 @@
 pub mod epoll;
 pub mod file;
 pub mod inotify;
+pub mod limit;
 pub mod net;
 pub mod signal;
 pub mod spawn;

@@ -5,6 +5,8 @@
 //!   so shortly that they were never opened are found by following the renames that inotify reports.
 //! - **copytruncate**: a file that no longer holds the bytes last read, or is shorter, is read from its start and
 //!   counted. What is written between the copy and the truncation is lost to every reader.
+//! - **Old lines under the name**, copied or moved there: while a file is young, the stamps of its lines say from when
+//!   they are. A line without one is from now, unless its file was moved there with it.
 //! - **Late creation and deletion**: the nearest existing directory is watched; a file that was not there at the
 //!   start is read from its beginning.
 //! - **Start**: at the saved offset if the file is the one that was saved, else at its end, like `tail -F`.
@@ -226,7 +228,11 @@ impl FileSource {
             _ if replaced => (0, size),
             _ => (0, 0),
         };
-        self.current = Some(self.tail(file, id, offset, past, cx.now));
+        let mut tail = self.tail(file, id, offset, past, cx.now);
+        if begin != Begin::End {
+            tail.freshen(cx.now);
+        }
+        self.current = Some(tail);
     }
 
     /// Whether the file is, or may be soon, another source's.
@@ -332,7 +338,10 @@ impl FileSource {
         if is_open(id) {
             return;
         }
-        let tail = self.tail(file, id, offset, past, cx.now);
+        let mut tail = self.tail(file, id, offset, past, cx.now);
+        if past == 0 {
+            tail.freshen(cx.now);
+        }
         self.push_old(tail, cx);
     }
 

@@ -4,7 +4,7 @@ use super::Saved;
 use crate::host::source::lines::Lines;
 use crate::host::source::{Cx, LineMeta, SourceTally, StreamKey};
 use crate::host::sys::inotify::Watch;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use std::fs::{File, Metadata};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::{Mutex, PoisonError};
@@ -12,6 +12,9 @@ use std::vec::Vec;
 
 /// How many of the bytes read last are compared on each read.
 const SEEN: usize = 16;
+
+/// How long a file that appeared or was emptied may be a copy that is still being written.
+const FRESH: Duration = Duration::from_secs(10);
 
 /// Which file it is, as long as it is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +57,9 @@ pub(super) struct Tail {
     line_end: u64,
     /// Lines that begin before this offset are of the past.
     past: u64,
+    /// Lines behind it that begin before this one are [`LineMeta::fresh`], and all that are read before `fresh_until`.
+    fresh: u64,
+    fresh_until: Instant,
     /// The bytes before `offset`: if the file no longer has them there, it is another one by now.
     seen: [u8; SEEN],
     seen_len: usize,
@@ -80,6 +86,8 @@ impl Tail {
             offset,
             line_end: offset,
             past,
+            fresh: 0,
+            fresh_until: Instant::ZERO,
             seen: [0; SEEN],
             seen_len: 0,
             lines: None,
@@ -93,15 +101,29 @@ impl Tail {
         tail
     }
 
+    /// It has just appeared or was just emptied: somebody may be filling it with old lines.
+    pub(super) fn freshen(&mut self, now: Instant) {
+        (self.fresh, self.fresh_until) = (0, now + FRESH);
+    }
+
+    fn size(&self) -> u64 {
+        self.file.metadata().map_or(0, |m| m.size())
+    }
+
     /// Reads at most one buffer. Clears `pending` at the end of the file.
     pub(super) fn step(&mut self, cx: &mut Cx<'_>) {
         let keep = self.seen_len;
         let catch_up = self.offset < self.past;
+        let young = cx.now < self.fresh_until;
+        if young {
+            self.fresh = self.fresh.max(self.size());
+        }
+        let fresh = !catch_up && (young || self.offset < self.fresh);
         let mut room = cx.buf.len();
-        if catch_up {
-            room = room.min(
-                usize::try_from(self.past - self.offset).map_or(room, |left| keep.saturating_add(left)),
-            );
+        if catch_up || fresh && !young {
+            let end = if catch_up { self.past } else { self.fresh };
+            room =
+                room.min(usize::try_from(end - self.offset).map_or(room, |left| keep.saturating_add(left)));
         }
         let Some(buf) = cx.buf.get_mut(..room) else { return };
         let n = match self.file.read_at(buf, self.offset - keep as u64) {
@@ -115,7 +137,7 @@ impl Tail {
         };
         let (before, data) = buf.get(..n).unwrap_or(&[]).split_at(keep.min(n));
         if Some(before) != self.seen.get(..keep) {
-            return self.restart(before.len() == keep, cx.tally);
+            return self.restart(before.len() == keep, cx.now, cx.tally);
         }
         self.pending = n == room;
         if data.is_empty() {
@@ -130,7 +152,7 @@ impl Tail {
         self.remember(n, cx.buf);
         let data = cx.buf.get(keep..n).unwrap_or(&[]);
         let (id, emit) = (cx.id, &mut *cx.emit);
-        let meta = LineMeta { catch_up, from: None };
+        let meta = LineMeta { catch_up, fresh, from: None };
         let lines = self.lines.get_or_insert_with(Lines::text);
         lines.push(data, cx.tally, &mut |line| emit(id, StreamKey(0), line, meta));
         self.offset = end;
@@ -146,12 +168,12 @@ impl Tail {
     }
 
     /// The file is another one: shorter, or with other bytes. In the second case what it has now may be old.
-    fn restart(&mut self, rewritten: bool, tally: &mut SourceTally) {
+    fn restart(&mut self, rewritten: bool, now: Instant, tally: &mut SourceTally) {
         tally.truncated.bump();
         self.close(tally);
-        let size = self.file.metadata().map_or(0, |m| m.size());
         (self.offset, self.line_end, self.seen_len) = (0, 0, 0);
-        self.past = if rewritten { size } else { 0 };
+        self.past = if rewritten { self.size() } else { 0 };
+        self.freshen(now);
         self.pending = true;
     }
 

@@ -188,6 +188,38 @@ fn truncation_starts_again_even_when_the_file_has_grown_past_the_old_end() {
 }
 
 #[test]
+fn lines_of_a_young_file_are_fresh_also_where_they_are_read_late() {
+    let dir = Dir::new();
+    let (mut rig, log) = follow(&dir, Some("past\n"));
+    let fresh = |rig: &mut Rig| -> Vec<bool> { rig.got.drain(..).map(|g| g.meta.fresh).collect() };
+    append(&log, "one\n");
+    after(&mut rig, 1);
+    assert_eq!(fresh(&mut rig), [false], "the file at the start is not");
+    // A rotation, then a truncation, each with lines that come a moment later.
+    rotate(&log, 2);
+    for round in 0..2 {
+        append(&log, "");
+        rig.until("the file", |rig| {
+            rig.tally(0).rotated.get() == 1 && rig.tally(0).truncated.get() == round
+        });
+        rig.rest();
+        append(&log, "two\n");
+        after(&mut rig, 1);
+        assert_eq!(fresh(&mut rig), [true]);
+        // More than is read at once: the rest is read when the file is no longer young.
+        append(&log, &"x\n".repeat(READ));
+        rig.until("a part of it", |rig| !rig.got.is_empty());
+        rig.ahead = rig.ahead + Duration::from_secs(11);
+        after(&mut rig, READ);
+        assert_eq!(fresh(&mut rig), [true; READ]);
+        append(&log, "three\n");
+        after(&mut rig, 1);
+        assert_eq!(fresh(&mut rig), [false]);
+        File::create(&log).unwrap();
+    }
+}
+
+#[test]
 fn the_hole_of_a_writer_that_keeps_its_offset_is_skipped() {
     let dir = Dir::new();
     let (mut rig, log) = follow(&dir, Some(""));
@@ -341,6 +373,19 @@ fn a_new_file_is_read_from_its_start_where_the_source_of_the_old_one_has_left() 
     rig.ahead = Duration::from_secs(2);
     after(&mut rig, 1);
     assert_eq!((rig.texts(), rig.state(1)), (vec!["one"], State::Up(1)));
+}
+
+#[test]
+fn the_folder_of_the_state_is_made_where_it_is_gone() {
+    let dir = Dir::new();
+    let (log, state) = (dir.at("log"), dir.at("a/state"));
+    fs::write(&log, "").unwrap();
+    let mut rig = Rig::new(Some(&state), &spec(&log));
+    rig.rest();
+    append(&log, "one\n");
+    after(&mut rig, 1);
+    rig.sources.stop();
+    assert!(state.exists());
 }
 
 #[test]
