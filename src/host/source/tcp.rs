@@ -6,7 +6,7 @@
 
 use super::lines::Lines;
 use super::{Cx, Error, LineMeta, StreamKey};
-use crate::addr::Addr;
+use crate::addr::{Addr, Prefix};
 use crate::frame::Framing;
 use crate::host::poll::{Interest, Poller, Token};
 use crate::host::sys::{Errno, file, limit, net};
@@ -163,6 +163,7 @@ impl Tcp {
 
     /// Counts one more connection from `from`; the place of its count.
     fn host(&mut self, from: Addr) -> usize {
+        let from = party(from);
         let mut free = self.hosts.len();
         for (at, host) in self.hosts.iter_mut().enumerate() {
             if host.held == 0 {
@@ -229,4 +230,17 @@ impl Tcp {
             }
         }
     }
+}
+
+/// Whose connections count together: those of an address, or of the /64 that one IPv6 customer has.
+fn party(from: Addr) -> Addr {
+    if from.is_v4() { from } else { Prefix::new(from, 64).addr() }
+}
+
+#[test]
+fn a_customer_is_one_party() {
+    let of = |text: &str| party(Addr::parse(text.as_bytes()).unwrap());
+    assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:0:0:2"));
+    assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+    assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
 }
