@@ -644,7 +644,7 @@ fn the_manuals_own_filter_works() {
     let (example, _) = after.split_once(".Ed").expect("its end");
     let line = example.lines().find_map(|line| line.strip_prefix("#   ")).expect("a line of its log");
     let folder = Folder::new("manual");
-    let (filter, log) = (folder.file("mydaemon.filter", example), folder.file("log", &format!("{line}\n")));
+    let (filter, log) = (folder.file("mydaemon.filter", example), folder.file("log", format!("{line}\n")));
     let out = edgeban(&["test", "--json", "--filter-file", &filter, &log]).exits(0).json();
     assert_eq!(
         (text(&out[0], "verdict"), text(&out[0], "ip"), number(&out[0], "port")),
