@@ -25,7 +25,7 @@ pub enum Error {
     Denied(PathBuf),
     /// The daemon closed the connection before its reply was whole.
     Cut,
-    /// The daemon was silent for [`PATIENCE`].
+    /// The daemon was silent for ten seconds.
     Silent,
     /// The reply is not the protocol's.
     Garbled,

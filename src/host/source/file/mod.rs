@@ -11,7 +11,7 @@
 //!   start is read from its beginning.
 //! - **Start**: at the saved offset if the file is the one that was saved, else at its end, like `tail -F`.
 //! - **Two sources, one file**: the first that opens it reads it. The other waits until it is free, and goes on at its
-//!   end; a new file of the name it leaves to the first for [`YIELD`].
+//!   end; a new file of the name it leaves to the first for a second.
 //! - **No permission**: said once, tried again when the attributes change.
 //!
 //! inotify makes it quick, but is not relied on: every [`CHECK`] the name is compared with what is open and what
