@@ -26,7 +26,8 @@ use court::Court;
 /// The jail of bans that a person ordered without naming one.
 pub const MANUAL: JailId = JailId::MAX;
 
-/// The jail of bans that an earlier run of the program left in the firewall, which does not say whose they were.
+/// The jail of bans that an earlier run of the program left in the firewall, which does not say whose they were, and of
+/// those whose jail is gone and has given its place to another.
 pub const RESTORED: JailId = JailId::MAX - 1;
 
 /// One jail as the engine needs it. Its place in [`Rules::jails`] is its [`JailId`] and the index of its filter

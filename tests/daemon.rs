@@ -216,6 +216,25 @@ fn ports_may_change_as_often_as_one_likes_and_bans_keep_theirs() {
 }
 
 #[test]
+fn a_jail_in_the_place_of_one_that_is_gone_begins_anew() {
+    let folder = Folder::new();
+    let conf =
+        |jail: &str| file_conf(&folder.join("log")).replace("jail 'sshd'", &format!("jail '{jail}'"));
+    let edgeban = Edgeban::start(folder.path(), &conf("gone"), &[], &["--dry-run"]);
+    assert!(edgeban.ask(&["attempt", "198.51.100.1", "--jail", "gone"]).0);
+    assert!(edgeban.ask(&["ban", "198.51.100.2", "--jail", "gone"]).0);
+    for n in 0..40 {
+        let jail = format!("j{n}");
+        Edgeban::configure(folder.path(), &conf(&jail));
+        assert!(edgeban.ask(&["reload"]).0);
+        assert!(edgeban.ask(&["attempt", "198.51.100.1", "--jail", &jail]).0);
+        assert_eq!(edgeban.bans(), ["198.51.100.2"], "two failures, each in a jail of its own");
+        let by = edgeban.listed()[0].get("jail").expect("jail").text().to_string();
+        assert!(by == "gone" || by == "restored", "{by}");
+    }
+}
+
+#[test]
 fn a_second_daemon_is_refused() {
     in_namespace(|| {
         let (folder, other) = (Folder::new(), Folder::new());

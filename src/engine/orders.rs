@@ -80,6 +80,21 @@ impl Engine<'_> {
         told(inserted, watch)
     }
 
+    /// `jail` is another one from now on, in the place of one that is gone: that one's failures are void, and its bans stay
+    /// in the jail [`RESTORED`].
+    pub fn forget(&mut self, jail: JailId, now: Instant) {
+        self.parts.tracker.forget(jail);
+        let list = &mut self.parts.blocklist;
+        let mut cursor = Cursor::default();
+        while let Some(ban) = list.list(&mut cursor) {
+            // One that is over stays: its end is told yet.
+            if ban.jail == jail && ban.until > now {
+                list.remove(ban.target);
+                list.insert(Ban { jail: RESTORED, ..ban }, now);
+            }
+        }
+    }
+
     /// Ends the bans of `target` and of all that lies within it, and forgets their failures. Returns how many.
     pub fn unban(&mut self, target: Prefix, now: Instant, watch: &mut dyn Watcher) -> usize {
         self.parts.tracker.forgive(target, now);

@@ -541,9 +541,14 @@ impl Core {
         let warning = (!later.is_empty()).then(|| format!("{} will change at a restart", later.join(", ")));
         let scopes_changed = before != loaded.scopes;
         log::set_max_level(super::report::level(new.log_level));
+        let now = clock::now();
+        for (place, (old, new)) in self.loaded.rules().jails.iter().zip(loaded.rules().jails).enumerate() {
+            if old.name != new.name {
+                self.engine.forget(place as u8, now);
+            }
+        }
         self.loaded = loaded;
         self.plan.1 = path;
-        let now = clock::now();
         self.pardon(now);
         self.apply_sources(now);
         // In this turn: who reloads may have changed addresses, too.

@@ -349,3 +349,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_jail_is_forgotten_alone() {
+    let mut lent = Lent::new(8, 3);
+    let mut t = lent.tracker();
+    let p = policy(3, &[]);
+    for jail in 0..2 {
+        for n in 0..3 {
+            t.fail(jail, &p, Attempt { target: host(n), count: 1, at: secs(1) }, secs(1), 0);
+        }
+        assert!(t.restore(&Sentence { jail, ..sentence(3, 0, 100, 1) }));
+    }
+    t.forget(0);
+    let mut left = Vec::new();
+    t.each(|source| left.push((source.jail, source.target)));
+    assert_eq!(left, [0, 1, 2, 3].map(|n| (1, host(n))));
+    assert_eq!((t.totals(0), t.totals(1).tracked), (Totals::EMPTY, 4));
+    assert_eq!(t.history(0, &p, host(3), secs(1)), 0);
+    assert_eq!(fail(&mut t, &p, 0, 2), Outcome::Counted { failures: 1 });
+}

@@ -307,6 +307,22 @@ impl<'a> Tracker<'a> {
         }
     }
 
+    /// `jail` is another one from now on: its sources and counts go. O(table): for a reload, never for a line.
+    pub fn forget(&mut self, jail: JailId) {
+        for list in [List::First, List::Second] {
+            let mut next = self.index.oldest(list);
+            while let Some(place) = next {
+                next = self.index.newer(place);
+                if self.slots.get(usize::from(place)).is_some_and(|slot| slot.jail == jail) {
+                    self.release(place);
+                }
+            }
+        }
+        if let Some(totals) = self.jails.get_mut(usize::from(jail)) {
+            *totals = Totals::EMPTY;
+        }
+    }
+
     /// Records a sentence that was passed before a restart, so that the next one is longer. `false` where there is no memory.
     pub fn restore(&mut self, sentence: &Sentence) -> bool {
         let Some((place, slot, _)) = self.open(sentence.jail, sentence.target) else { return false };

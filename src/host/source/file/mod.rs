@@ -184,6 +184,13 @@ impl FileSource {
 
     /// Compares the name with what is open.
     fn check(&mut self, cx: &mut Cx<'_>, replaced: bool) {
+        self.compare(cx, replaced);
+        if let Some(watcher) = &mut self.watcher {
+            watcher.borne_by(self.current.as_ref().map(|t| t.id));
+        }
+    }
+
+    fn compare(&mut self, cx: &mut Cx<'_>, replaced: bool) {
         if let Some(watcher) = &mut self.watcher {
             watcher.follow(&self.path);
             for (file, id) in watcher.found() {

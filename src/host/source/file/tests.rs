@@ -129,6 +129,54 @@ fn a_rotated_file_gone_before_it_was_seen_is_counted() {
 }
 
 #[test]
+fn a_rotated_file_that_was_open_is_not_counted_as_lost() {
+    let dir = Dir::new();
+    let (mut rig, log) = follow(&dir, Some(""));
+    for n in 1..=5 {
+        append(&log, "line\n");
+        after(&mut rig, n);
+        // All of it between two looks.
+        rotate(&log, 9);
+        append(&log, "");
+        fs::remove_file(dir.at("log.1")).unwrap();
+        rig.rest();
+    }
+    assert_eq!((rig.got.len(), rig.tally(0).untraced.get()), (5, 0));
+}
+
+#[test]
+fn a_directory_that_is_gone_is_noticed_while_a_file_in_it_is_still_open() {
+    let dir = Dir::new();
+    fs::create_dir(dir.at("a")).unwrap();
+    let log = dir.at("a/log");
+    let mut rig = Rig::new(None, &spec(&log));
+    rig.rest();
+    // By inotify: the regular look comes after ten seconds, and nothing here waits.
+    for n in 1..=4 {
+        append(&log, "line\n");
+        rig.rest();
+        assert_eq!(rig.got.len(), n);
+        fs::remove_file(&log).unwrap();
+        rig.rest();
+        fs::remove_dir(dir.at("a")).unwrap();
+        rig.rest();
+        fs::create_dir(dir.at("a")).unwrap();
+        rig.rest();
+    }
+    // A symlink to a directory is changed for another.
+    fs::remove_dir(dir.at("a")).unwrap();
+    for (n, real) in [(5, "b"), (6, "c")] {
+        fs::create_dir(dir.at(real)).unwrap();
+        std::os::unix::fs::symlink(real, dir.at("new")).unwrap();
+        fs::rename(dir.at("new"), dir.at("a")).unwrap();
+        rig.rest();
+        append(&log, "line\n");
+        rig.rest();
+        assert_eq!(rig.got.len(), n, "{real}");
+    }
+}
+
+#[test]
 fn a_file_whose_directory_does_not_exist_yet_is_read_from_its_start() {
     let dir = Dir::new();
     let log = dir.at("a/b/log");

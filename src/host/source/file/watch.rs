@@ -31,6 +31,8 @@ const DIR: u32 = libc::IN_CREATE
     | libc::IN_DELETE_SELF
     | libc::IN_MOVE_SELF
     | libc::IN_ONLYDIR;
+/// What changes whom a name means.
+const SHAPE: u32 = libc::IN_CREATE | libc::IN_MOVED_FROM | libc::IN_MOVED_TO | libc::IN_DELETE;
 const FILE: u32 = libc::IN_MODIFY | libc::IN_ATTRIB;
 
 /// A watched directory and the name in it that leads to the file.
@@ -39,6 +41,9 @@ struct Step {
     watch: Watch,
     dir: PathBuf,
     name: Vec<u8>,
+    /// The name is that of the directory of the next step. It says when that one is gone: a deleted file in it that is
+    /// still open keeps its own watch from telling.
+    above: bool,
 }
 
 /// A file that bore the name and was renamed.
@@ -73,11 +78,13 @@ pub(super) struct Watcher {
     inotify: Inotify,
     steps: Vec<Step>,
     moved: Vec<Moved>,
+    /// The file that bears the name, as far as is known.
+    bearer: Option<Id>,
 }
 
 impl Watcher {
     pub(super) fn new() -> Result<Self, Errno> {
-        Ok(Self { inotify: Inotify::new()?, steps: Vec::new(), moved: Vec::new() })
+        Ok(Self { inotify: Inotify::new()?, steps: Vec::new(), moved: Vec::new(), bearer: None })
     }
 
     pub(super) const fn inotify(&self) -> &Inotify {
@@ -90,6 +97,11 @@ impl Watcher {
         let by = |path: &Path| c_path(path).and_then(|path| self.inotify.watch(&path, FILE));
         // Without /proc a wrong guess costs time, not lines: the regular check finds it.
         by(Path::new(&own)).or_else(|_| by(path)).ok()
+    }
+
+    /// The file `id` is open and bears the name: if it is renamed, it cannot be lost.
+    pub(super) const fn borne_by(&mut self, id: Option<Id>) {
+        self.bearer = id;
     }
 
     /// Forgets the renames seen so far: they were of files that are not ours.
@@ -113,7 +125,7 @@ impl Watcher {
         mut modified: impl FnMut(Watch),
     ) -> Changes {
         let mut changes = Changes::default();
-        let Self { inotify, steps, moved } = self;
+        let Self { inotify, steps, moved, bearer } = self;
         // Bounded, as every turn is; the rest stays queued, in its order.
         for _ in 0..4 {
             let more = inotify.read(buf, |event| {
@@ -128,7 +140,13 @@ impl Watcher {
                 let gone = libc::IN_DELETE_SELF | libc::IN_MOVE_SELF | libc::IN_IGNORED | libc::IN_UNMOUNT;
                 changes.recheck |= event.mask & gone != 0;
                 // A directory may lead to the name by two ways.
-                let named = steps.iter().any(|s| s.watch == event.watch && s.name == event.name);
+                let by = |above| {
+                    let mut ways = steps.iter().filter(|s| s.watch == event.watch && s.name == event.name);
+                    ways.any(|s| s.above == above)
+                };
+                changes.recheck |= event.mask & SHAPE != 0 && by(true);
+                let named = event.mask & SHAPE != 0 && by(false);
+                let named = named.then(|| core::mem::take(bearer));
                 trace(moved, &event, &step.dir, named, now, &mut changes);
             });
             if !matches!(more, Ok(true)) {
@@ -164,6 +182,7 @@ impl Watcher {
             let Some(step) = self.subscribe(&path) else { break };
             let whole = step.dir.join(OsStr::from_bytes(&step.name)) == path;
             let dir = step.dir.clone();
+            steps.extend(self.above(&dir));
             steps.push(step);
             match fs::read_link(&path) {
                 Ok(target) if whole => path = dir.join(target),
@@ -176,6 +195,13 @@ impl Watcher {
             }
         }
         self.steps = steps;
+    }
+
+    /// Watches the directory that `dir` lies in, where there is one that can be watched.
+    fn above(&self, dir: &Path) -> Option<Step> {
+        let (above, name) = (dir.parent()?, dir.file_name()?.as_bytes().to_vec());
+        let watch = c_path(above).and_then(|above| self.inotify.watch(&above, DIR)).ok()?;
+        Some(Step { watch, dir: above.into(), name, above: true })
     }
 
     /// Watches the directory of `path`, or the nearest one above that can be watched.
@@ -197,17 +223,18 @@ impl Watcher {
         path.ancestors().find_map(|child| {
             let (dir, name) = (child.parent()?, child.file_name()?);
             let watch = c_path(dir).and_then(|dir| self.inotify.watch(&dir, DIR)).ok()?;
-            Some((Step { watch, dir: dir.into(), name: name.as_bytes().to_vec() }, child))
+            Some((Step { watch, dir: dir.into(), name: name.as_bytes().to_vec(), above: false }, child))
         })
     }
 }
 
-/// Follows the files that bore the name. `named`: the event is about the name itself.
+/// Follows the files that bore the name. `named`: the event is about the name itself, which the file in it bore, where
+/// that is known.
 fn trace(
     moved: &mut Vec<Moved>,
     event: &Event<'_>,
     dir: &Path,
-    named: bool,
+    named: Option<Option<Id>>,
     now: Instant,
     changes: &mut Changes,
 ) {
@@ -224,19 +251,18 @@ fn trace(
     {
         (m.place, m.fresh, m.at) = (Some(place()), true, now);
         changes.recheck = true;
-        if !named {
+        if named.is_none() {
             return;
         }
     }
-    if named {
-        let shape = libc::IN_CREATE | libc::IN_MOVED_FROM | libc::IN_MOVED_TO | libc::IN_DELETE;
-        changes.recheck |= is(shape);
+    if let Some(id) = named {
+        changes.recheck |= is(SHAPE);
         changes.replaced |= is(libc::IN_MOVED_TO);
         if is(libc::IN_MOVED_FROM) {
             if moved.len() >= MOVES {
                 moved.remove(0);
             }
-            moved.push(Moved { cookie: event.cookie, place: None, fresh: false, id: None, at: now });
+            moved.push(Moved { cookie: event.cookie, place: None, fresh: false, id, at: now });
         }
     } else if is(libc::IN_MOVED_FROM)
         && let Some(m) = moved.iter_mut().find(|m| m.place.as_ref().is_some_and(|p| *p == place()))
