@@ -2,6 +2,7 @@
 
 use super::emit::{Emitter, Space};
 use super::error::{Error, Problem};
+use super::tail::Tail;
 use super::text::{Stop, Writer};
 use super::{Filter, Kind, Part, Rule, Set, Verdict, first, ops};
 
@@ -136,7 +137,7 @@ impl<'s> Draft<'s> {
                 let (entry, _) =
                     self.program(rest, false).map_err(|stop| place(rest, column(rest), stop))?;
                 let sets = self.emit.sets.get(..self.emit.set_count).unwrap_or(&[]);
-                if first::has_open_choice(self.emit.code, sets, entry + 1, self.emit.here()) {
+                if first::has_loose_text(self.emit.code, sets, entry + 1, self.emit.here()) {
                     return Err(at(Problem::OpenStrip));
                 }
                 self.strip = Some(entry);
@@ -203,9 +204,18 @@ impl<'s> Draft<'s> {
         self.emit.bytes(&[0]).map_err(no_space)?;
         let mut writer = Writer::new(&mut self.emit);
         writer.rule(text.as_bytes(), anchored)?;
-        let need = writer.need;
+        let Writer { need, exposed, open_end, open_loop, .. } = writer;
+        if open_loop && !anchored {
+            return Err(Stop { problem: Problem::OpenStrip, left: text.len() });
+        }
         let end = self.emit.here();
         let sets = self.emit.sets.get(..self.emit.set_count).unwrap_or(&[]);
+        if let Some((address, left)) = exposed
+            && Tail::new(self.emit.code, sets, [entry + 1, end], [open_end, address])
+                .is_none_or(|tail| tail.reads_mark_and_name())
+        {
+            return Err(Stop { problem: Problem::ForgeableAddress, left });
+        }
         let choices = first::tighten(self.emit.code, sets, entry + 1, end);
         if let Some(slot) = self.emit.code.get_mut(usize::from(entry)) {
             *slot = choices;

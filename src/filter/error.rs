@@ -52,7 +52,8 @@ pub enum Problem {
     TwoAddresses,
     /// Free text on both sides of the address: whoever chooses that text chooses the address.
     ForgeableAddress,
-    /// Free text in `strip` that may end at more than one place: whoever writes it chooses what is matched.
+    /// Free text in `strip` that begins behind no literal or may end at more than one place: whoever writes it chooses what is
+    /// matched.
     OpenStrip,
     /// Lazy free text before the address: the first address-like text wins, and a client can write it.
     LazyBeforeAddress,
@@ -95,7 +96,7 @@ impl Problem {
             }
             Self::LazyBeforeAddress => "forgeable: lazy free text before the address",
             Self::OpenStrip => {
-                "forgeable: free text in strip; end it with a literal that begins with a byte it cannot hold"
+                "forgeable: free text in strip; begin it behind a literal, and end it with one that it cannot hold the start of"
             }
             Self::NoSpace => "rule tables are full",
         }

@@ -128,22 +128,31 @@ pub(super) fn tighten(code: &mut [u8], sets: &[Set], start: u16, end: u16) -> u8
     choices
 }
 
-/// Whether the program at `start` has open text (see `lint`) that may end at more than one place.
-pub(super) fn has_open_choice(code: &[u8], sets: &[Set], start: u16, end: u16) -> bool {
-    let mut pc = start;
-    while pc < end
-        && let Some((op, next)) = ops::decode(code, pc)
-    {
-        pc = next;
-        let open = match op {
-            Op::Run(run) => run.mode != Mode::Possessive && is_open(ops::set(sets, run.set)),
+/// Whether the program at `start` has open text (see `lint`) that does not begin behind a literal, or may end at more than one
+/// place.
+pub(super) fn has_loose_text(code: &[u8], sets: &[Set], start: u16, end: u16) -> bool {
+    let ops = || {
+        let mut pc = start;
+        core::iter::from_fn(move || {
+            let at = pc;
+            let (op, next) = ops::decode(code, pc).filter(|_| at < end)?;
+            pc = next;
+            Some((at, op))
+        })
+    };
+    let leads_to = |pc| ops().any(|(_, op)| matches!(op, Op::Split(_, to) | Op::Jmp(to) if to == pc));
+    let mut behind = false;
+    ops().any(|(pc, op)| {
+        let loose = match op {
+            Op::Run(run) if is_open(ops::set(sets, run.set)) => {
+                !behind || leads_to(pc) || run.mode != Mode::Possessive || run.min == run.max
+            }
+            Op::Quoted => true,
             _ => false,
         };
-        if open {
-            return true;
-        }
-    }
-    false
+        behind = matches!(op, Op::Lit(_));
+        loose
+    })
 }
 
 /// Whether a run of the set can read as more than one word.

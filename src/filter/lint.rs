@@ -11,13 +11,12 @@
 //!   begun in what stands before the run: safe, for what matches has the mark once, and that is the daemon's own;
 //! - otherwise open on both sides, or lazy before: the client's text decides which address is found. Refused.
 //!
-//! Closed pieces behind the address must not be able to read the mark and what follows it as words of theirs: where the
-//! daemon writes a name for an address, the line would end in ` from name`, and a tail of optional words would let the
-//! client's own ` from 192.0.2.1` stand before it. So of two free words in a row none may be optional; of one neither,
-//! where the mark is a word with its name (` rhost=`, ` [`) or a mere blank; and where the mark has no blank at all
-//! (`@`), no free word may follow, for any could read all of it.
+//! Closed pieces behind the address must not be able to read the mark and what follows it: where the daemon writes a name
+//! for an address, the line would end in ` from name`, and a tail of optional words would let the client's own
+//! ` from 192.0.2.1` stand before it. [`super::tail`] decides that.
 //!
-//! What `strip` takes off is not matched, so open text in it must end where its literal begins, whatever stands before.
+//! What `strip` takes off is not matched, so open text in it must begin behind a literal, which the text then starts with, and
+//! end where the next literal begins, whatever stands before.
 //!
 //! The lint takes the daemon's line to be whole. Where a log cuts long lines (1,024 bytes in musl's `syslog`,
 //! 2,048 in nginx), a client can write a text that ends where the cut is: there the open runs need bounds too, so
@@ -38,11 +37,6 @@ pub(super) struct Flow {
     pub unbounded: bool,
     /// All of it does, so open text that does may follow.
     guarded: bool,
-    word: u8,
-    /// What stands for no free word: the mark may count as one.
-    none: u8,
-    /// The mark has no blank, so that a single word can hold it.
-    bare: bool,
     pub prev: Prev,
     /// Some path reaches here without consuming a byte since the group began.
     pub consumed: bool,
@@ -54,49 +48,6 @@ pub(super) type Prev = (u16, u8);
 pub(super) const ANYTHING: Prev = (0, 0);
 /// An open run that ended before a part of the mark.
 pub(super) const BOUNDED: Prev = (u16::MAX, 0);
-
-// Behind an exposed address, what stands directly before the present place; the larger, the more can go wrong.
-/// No free word.
-const NO_WORD: u8 = 0;
-/// A free word.
-const WORD: u8 = 1;
-/// A free word that may be left out.
-const OPTIONAL: u8 = 3;
-/// Added to these: and blanks behind it.
-const BLANK: u8 = 1;
-
-/// The literals between the last open text and the address: all of them stand in the daemon's line, and what follows the
-/// address would have to read them where the client's own address stands before.
-#[derive(Clone, Copy)]
-pub(super) struct Written {
-    bytes: Set,
-    /// A blank is among them.
-    blank: bool,
-    /// One that follows something else is.
-    apart: bool,
-}
-
-impl Default for Written {
-    fn default() -> Self {
-        Self { bytes: Set::NONE, blank: false, apart: false }
-    }
-}
-
-impl Written {
-    pub(super) fn byte(&mut self, byte: u8) {
-        if byte == b' ' {
-            self.blank = true;
-            self.apart |= self.bytes != Set::NONE;
-        } else {
-            self.bytes.add(byte);
-        }
-    }
-
-    /// Whether words of these bytes can hold it.
-    pub(super) fn readable(&self, by: &Set) -> bool {
-        self.bytes.0.iter().zip(by.0).all(|(ours, theirs)| ours & !theirs == 0)
-    }
-}
 
 /// Whether an ASCII letter is in.
 pub(super) fn has_letters(set: &Set) -> bool {
@@ -111,22 +62,11 @@ impl Flow {
         }
         self.open = true;
         self.lazy |= lazy;
-        self.word = self.none;
         Ok(())
     }
 
-    /// Whether an address stands before the present place.
-    pub(super) fn has_address(&self) -> bool {
-        self.address
-    }
-
-    /// The address; `guarded` where all open text before it ends before the mark, `written` what stands between the two.
-    pub(super) fn address(
-        &mut self,
-        in_loop: bool,
-        guarded: bool,
-        written: &Written,
-    ) -> Result<(), Problem> {
+    /// The address; `guarded` where all open text before it ends before the mark.
+    pub(super) fn address(&mut self, in_loop: bool, guarded: bool) -> Result<(), Problem> {
         if in_loop {
             return Err(Problem::AddressInLoop);
         }
@@ -139,37 +79,6 @@ impl Flow {
         self.address = true;
         self.exposed = self.open;
         self.guarded = guarded;
-        // Where the mark is one word with the address, the next word is the second.
-        self.none = if written.apart { NO_WORD } else { WORD };
-        self.bare = !written.blank;
-        self.word = self.none;
-        Ok(())
-    }
-
-    /// Blanks.
-    pub(super) fn blank(&mut self) {
-        if matches!(self.word, WORD | OPTIONAL) {
-            self.word += BLANK;
-        }
-    }
-
-    /// What is neither a blank nor free to be the mark's word.
-    pub(super) fn fixed(&mut self) {
-        self.word = self.none;
-    }
-
-    /// A word that can be any, also the mark's.
-    pub(super) fn free_word(&mut self, optional: bool) -> Result<(), Problem> {
-        if self.exposed {
-            if self.bare {
-                return Err(Problem::ForgeableAddress);
-            }
-            let least = if optional { WORD } else { OPTIONAL } + BLANK;
-            if self.word >= least && self.word != OPTIONAL {
-                return Err(Problem::ForgeableAddress);
-            }
-            self.word = if optional { OPTIONAL } else { WORD };
-        }
         Ok(())
     }
 
@@ -187,9 +96,6 @@ impl Flow {
             exposed: self.exposed | other.exposed,
             unbounded: self.unbounded | other.unbounded,
             guarded: self.guarded & other.guarded,
-            word: self.word.max(other.word),
-            none: self.none.max(other.none),
-            bare: self.bare | other.bare,
             prev: match (self.prev, other.prev) {
                 (BOUNDED, prev) | (prev, BOUNDED) => prev,
                 (a, b) if a == b => a,

@@ -5,6 +5,7 @@ use super::*;
 use std::format;
 use std::string::ToString;
 use std::vec;
+use std::vec::Vec;
 
 fn problem(rule: &str) -> Option<Problem> {
     let (mut code, mut sets, mut rules) = (vec![0; 4096], vec![Set::NONE; 32], vec![Rule::EMPTY; 2]);
@@ -18,7 +19,7 @@ fn problem(rule: &str) -> Option<Problem> {
 
 #[test]
 fn forgeable_rules_are_refused() {
-    for rule in [
+    let rules = [
         // A name may say ` from 9.9.9.9 `, and what stands behind it as well.
         "for <user> from <ip><...>",
         "for <user> from <ip> as <text>",
@@ -44,7 +45,6 @@ fn forgeable_rules_are_refused() {
         "helo=<text> from <ip>{ <word>}?{ <word>}?",
         "helo=<text> from <ip>{ <word> <word>}?",
         "helo=<text> from <ip>{ {a|<word>} <[a-z.]+>}?",
-        "helo=<text> from <ip>{ <word>}? <word>",
         "helo=<text> from <ip>{ <word><sp><word>}?",
         "closed by <user> <ip>{ <word>}?",
         "closed by <user> <ip>{ {<word>|x}}?",
@@ -54,7 +54,16 @@ fn forgeable_rules_are_refused() {
         "login failed: user=<user> rhost=<ip>,{ <[^ ]+>}?",
         "login failed: <user>@<ip><[^ ]*>",
         "login failed: <user>@<ip>/<[^ ]+>",
-        "login failed: <user>{@|=}<ip> <word>",
+        "login failed: <user>{@|=}<ip>{ <word>}?{ <word>}?",
+        "login failed: user=<user> rhost=<ip>{ <[a-z]+>=<word>}?",
+        "login of <user>, <ip>{, <[^ ,]+>}?",
+        "login of <user>: <ip>{: <word>}?",
+        "login of <user> [<ip>]{ [<[a-z.]+>]}?",
+        "login of <user>,from,<ip>{,<[a-z.]+>}?{,<[a-z.]+>}?",
+        "login of <user> from <ip>{ {via|from} <word>}?",
+        // What stands before open text is no part of the mark.
+        "Q: {<word> }*from <ip>{ <[a-z0-9.]+>}?{ <[a-z0-9.]+>}?",
+        "Q: <qstr> from <ip>{ <[a-z0-9.]+>}?{ <[a-z0-9.]+>}?",
         // The mark must bound what is before and what is behind, and be the literal at the address.
         "GET <text> from <ip> referer <text! from >",
         // A mark that bounds the runs does not bound the words.
@@ -72,9 +81,9 @@ fn forgeable_rules_are_refused() {
         "GET <text! from > from <ip><...>",
         "<qstr> from <ip> <text! from >",
         "{<word> }*{<text! from >}? from <ip> <text! from >",
-    ] {
-        assert_eq!(problem(rule), Some(Problem::ForgeableAddress), "{rule}");
-    }
+    ];
+    let accepted: Vec<_> = rules.iter().filter(|r| problem(r) != Some(Problem::ForgeableAddress)).collect();
+    assert!(accepted.is_empty(), "{accepted:#?}");
     for rule in ["for <text~> from <ip>", "for <[a-z ]*~!x> from <host>", "<user:[ -~]+~! from > from <ip>"]
     {
         assert_eq!(problem(rule), Some(Problem::LazyBeforeAddress), "{rule}");
@@ -100,7 +109,18 @@ fn open_text_that_is_stripped_ends_in_one_place() {
         );
         found
     };
-    for text in ["{<text>user }?", "{<[a-z ]+> said }?", "{<text~>: }*", "<[^x]*>{a|x}"] {
+    for text in [
+        "{<text>user }?",
+        "{<[a-z ]+> said }?",
+        "{<text~>: }*",
+        "<[^x]*>{a|x}",
+        "{<word> }*",
+        "<text{20}>",
+        "[<text{20}>",
+        "{<[^:]+>: }?",
+        "{x}?<[^:]+>: ",
+        "<qstr>",
+    ] {
         assert_eq!(strip(text), Some(Problem::OpenStrip), "{text}");
     }
     for text in ["{[<[^\\]]+>] }?", "{<word> }?", "<[ ]*>{us=<int> }?"] {
@@ -131,6 +151,11 @@ fn sound_rules_are_accepted() {
         "login failed: <user>@<ip>/<[A-Za-z0-9]+>",
         "login failed: user=<user> rhost=<ip> tty=<[^ ]+>{ uid=<[^ ]+>}?",
         "client <text> [<ip>] <word>",
+        "helo=<text> from <ip>{ <word>}? <word>",
+        "client <text> [<ip>]: code{ <word>}?",
+        "Failed login for <user> [<ip>] port <int>{ <word>}?",
+        "login failed: user=<user> rhost=<ip> port=<int>{ <word>}?",
+        "login of <user>{@|=}<ip> <[0-9:]+>",
         "for <user> from <ip> <word> <word>",
         "for <user> from <ip>{: <[A-Z]+> <[A-Za-z0-9]+>}?",
         "for <user> from <ip>{ <word>}?",

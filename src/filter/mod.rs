@@ -53,6 +53,7 @@ mod field;
 mod first;
 mod lint;
 pub mod ops;
+mod tail;
 mod text;
 
 #[cfg(test)]

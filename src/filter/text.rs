@@ -4,7 +4,7 @@ use super::emit::Emitter;
 use super::error::Problem;
 use super::field::{self, Field, Repeat, What, character};
 use super::first::is_open;
-use super::lint::{ANYTHING, BOUNDED, Flow, Written, has_letters};
+use super::lint::{ANYTHING, BOUNDED, Flow, has_letters};
 use super::ops::{self, Slot};
 
 /// How deep groups may nest.
@@ -34,8 +34,12 @@ pub(super) struct Writer<'e, 's> {
     bounds: heapless::Vec<(u16, u8), 6>,
     /// The literal directly before the address.
     mark: (u16, u8),
-    /// What is written between the last open text and the present place, outside every group.
-    written: Written,
+    /// Where the last open text before the address ends.
+    pub open_end: u16,
+    /// A repeated group is open text.
+    pub open_loop: bool,
+    /// The address behind open text: its instruction, and how many bytes of the rule were left there.
+    pub exposed: Option<(u16, usize)>,
     anchored: bool,
 }
 
@@ -54,7 +58,9 @@ impl<'e, 's> Writer<'e, 's> {
             admits: (false, false),
             bounds: heapless::Vec::new(),
             mark: (0, 0),
-            written: Written::default(),
+            open_end: 0,
+            open_loop: false,
+            exposed: None,
             anchored: true,
         }
     }
@@ -86,6 +92,9 @@ impl<'e, 's> Writer<'e, 's> {
                 b'<' => {
                     let (rest, field) = field::parse(tail).map_err(stop)?;
                     self.field(&field).map_err(stop)?;
+                    if let Some((_, place @ 0)) = &mut self.exposed {
+                        *place = left;
+                    }
                     text = rest;
                 }
                 _ => {
@@ -103,14 +112,6 @@ impl<'e, 's> Writer<'e, 's> {
 
     fn byte(&mut self, byte: u8) -> Result<(), Problem> {
         self.admits.0 |= byte == b' ';
-        if self.depth == 0 && !self.flow.has_address() {
-            self.written.byte(byte);
-        }
-        if byte == b' ' {
-            self.flow.blank()
-        } else {
-            self.flow.fixed()
-        }
         let at = self.emit.literal(self.literal, byte)?;
         self.literal = Some(at);
         self.flow.consumed = true;
@@ -178,6 +179,8 @@ impl<'e, 's> Writer<'e, 's> {
             if self.admits == (true, true) {
                 flow.open_text(false, false).map_err(stop)?;
                 flow.unbounded = true;
+                self.open_loop = true;
+                self.opened();
             }
         }
         self.admits = (self.admits.0 | admits.0, self.admits.1 | admits.1);
@@ -218,25 +221,19 @@ impl<'e, 's> Writer<'e, 's> {
         clear && self.marks(until)
     }
 
+    /// Open text ends here.
+    fn opened(&mut self) {
+        if self.exposed.is_none() {
+            self.open_end = self.emit.here();
+        }
+    }
+
     fn address(&mut self, literal: Option<u16>) -> Result<(), Problem> {
         let len = |at: u16| self.emit.code.get(usize::from(at) + 1).copied().unwrap_or(0);
         self.mark = literal.filter(|_| self.depth == 0).map_or((0, 0), |at| (at + 2, len(at)));
         let guarded =
             !self.flow.unbounded && self.bounds.iter().all(|&bound| self.marks(self.noted(bound)));
-        self.flow.address(self.in_loop, guarded, &self.written)
-    }
-
-    /// A run that is not open: tells the lint what it can be.
-    fn closed(&mut self, repeat: &Repeat, letters: bool) -> Result<(), Problem> {
-        let word = self.written.readable(&repeat.set);
-        if repeat.set.has(b' ') && !letters {
-            self.flow.blank();
-        } else if word && letters {
-            return self.flow.free_word(self.depth > 0);
-        } else {
-            self.flow.fixed();
-        }
-        Ok(())
+        self.flow.address(self.in_loop, guarded)
     }
 
     fn field(&mut self, field: &Field) -> Result<(), Problem> {
@@ -250,6 +247,7 @@ impl<'e, 's> Writer<'e, 's> {
         match &field.what {
             What::Ip | What::Host => {
                 self.address(literal)?;
+                self.exposed = self.flow.exposed.then_some((self.emit.here(), 0));
                 let op = if matches!(field.what, What::Ip) { ops::IP } else { ops::HOST };
                 let choice = self.emit.choice()?;
                 self.emit.bytes(&[op, choice])?;
@@ -261,15 +259,11 @@ impl<'e, 's> Writer<'e, 's> {
                 let open = is_open(&repeat.set) && repeat.max > 1;
                 let open = open || field.capture == Some(Slot::User);
                 if open {
-                    if !self.flow.has_address() {
-                        self.written = Written::default();
-                    }
                     self.flow.open_text(repeat.lazy, self.bounded(&repeat.until))?;
-                } else {
-                    self.closed(repeat, letters)?;
                 }
                 self.repeat(repeat)?;
                 if open {
+                    self.opened();
                     let len = repeat.until.len() as u8;
                     let bound = (self.emit.here() - u16::from(len), len);
                     self.flow.unbounded |= self.bounds.push(bound).is_err();
@@ -280,6 +274,7 @@ impl<'e, 's> Writer<'e, 's> {
                 self.flow.open_text(false, false)?;
                 self.flow.unbounded = true;
                 self.emit.bytes(&[ops::QSTR])?;
+                self.opened();
                 self.flow.consumed = true;
             }
             What::Look(not, list) => {

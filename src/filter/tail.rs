@@ -1,0 +1,219 @@
+//! Whether what follows an address could read the daemon's own mark and name: then the client's address may stand before.
+//!
+//! Open text before the address is greedy, so a client's own ` from 192.0.2.1` loses to the daemon's ` from 203.0.113.5`, which
+//! stands later. It does not lose to ` from name.example`: where a daemon writes a name for the address, that is no
+//! address, and the reading before is next. It holds if the rule's tail can read all that follows the client's address:
+//! some of the client's text, the mark, the name, and the daemon's own tail.
+//!
+//! In: a compiled rule, where its open text ends and where its address stands. Out: whether there is such a text. The rule's
+//! tail and that text are run against each other, as two automata over the same bytecode, and each pair of places is
+//! looked at once. A name is one that a resolver gives: letters, digits, dots, hyphens,
+//! and a letter at least. Bounds of runs and what `<!…>` says are left out of account, which can only find more. Takes some 40 KiB of
+//! stack; a rule longer than [`LONGEST`] bytes is not looked into, and counts as one that could.
+
+use super::Set;
+use super::ops::{self, Op, Run};
+
+/// The longest program from the open text's end that is looked into.
+const LONGEST: usize = 1024;
+/// The most pairs of places.
+const PAIRS: usize = 1 << 18;
+
+// Where the text to be read stands, beside the places of the program.
+/// In what the client says behind its address.
+const CLIENT: u16 = 0;
+/// In the daemon's name, which has no letter yet, and has one.
+const NAME: u16 = 1;
+const LETTER: u16 = 2;
+/// The first place of the program, which is where the open text ends.
+const PROGRAM: u16 = 3;
+
+/// What a host name consists of, as the resolver of the C library lets it (res_hnok).
+fn in_names() -> Set {
+    Set::of(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+}
+
+/// What is left of the literal of the instruction at `pc` in the place of one of its bytes.
+fn literal(bytes: &[u8], pc: u16, place: u16) -> Option<&[u8]> {
+    bytes.get(usize::from(place.wrapping_sub(pc).checked_sub(2)?)..)
+}
+
+/// A rule's program.
+pub(super) struct Tail<'c> {
+    code: &'c [u8],
+    sets: &'c [Set],
+    /// Where it starts, and how long it is.
+    base: u16,
+    len: u16,
+    /// Where its open text ends.
+    mark: u16,
+    address: u16,
+    /// For each of its bytes, where the byte's instruction starts.
+    starts: [u16; LONGEST],
+}
+
+/// What can be read next at a place: a byte of a set, and then another place; or nothing, and others.
+struct Moves {
+    byte: Option<(Set, u16)>,
+    free: [Option<u16>; 2],
+}
+
+impl<'c> Tail<'c> {
+    /// Of the program from `base` up to `end`, whose open text ends at `mark`, and whose address is the instruction at
+    /// `address`. `None` where it is too long.
+    pub(super) fn new(
+        code: &'c [u8],
+        sets: &'c [Set],
+        [base, end]: [u16; 2],
+        [mark, address]: [u16; 2],
+    ) -> Option<Self> {
+        let len = end.checked_sub(base)?;
+        let mut starts = [0; LONGEST];
+        let (mut pc, mut next) = (base, base);
+        for (at, start) in (base..end).zip(starts.get_mut(..usize::from(len))?) {
+            if at == next {
+                pc = at;
+                (_, next) = ops::decode(code, pc)?;
+            }
+            *start = pc;
+        }
+        Some(Self { code, sets, base, len, mark, address, starts })
+    }
+
+    /// Whether there is a text that the tail reads whole and in which the mark, a name and the tail stand.
+    pub(super) fn reads_mark_and_name(&self) -> bool {
+        let first = self.address.wrapping_add(2);
+        let width = usize::from(self.len) + usize::from(PROGRAM);
+        let mut seen = [0u32; PAIRS / 32];
+        let mut fits = true;
+        let mut see = |seen: &mut [u32], tail: u16, text: u16| {
+            let pair = usize::from(tail.wrapping_sub(first)) * width + usize::from(text);
+            match seen.get_mut(pair / 32) {
+                Some(word) => {
+                    let new = *word & 1 << (pair % 32) == 0;
+                    *word |= 1 << (pair % 32);
+                    new
+                }
+                None => {
+                    fits = false;
+                    false
+                }
+            }
+        };
+        see(&mut seen, first, CLIENT);
+        let mut more = true;
+        // Places mostly lead to later ones, so a pass or two find all.
+        while more {
+            more = false;
+            for at in 0..PAIRS / 32 {
+                let mut left = seen.get(at).copied().unwrap_or(0);
+                while left != 0 {
+                    let pair = at * 32 + left.trailing_zeros() as usize;
+                    left &= left - 1;
+                    let (tail, text) = (first.wrapping_add((pair / width) as u16), (pair % width) as u16);
+                    if self.is_over(tail) && self.is_over(self.place(text)) {
+                        return true;
+                    }
+                    self.follow(tail, text, &mut |tail, text| more |= see(&mut seen, tail, text));
+                }
+            }
+        }
+        !fits
+    }
+
+    /// The program's place that a place of the text is; its end where it is none.
+    fn place(&self, text: u16) -> u16 {
+        self.base.wrapping_add(text.checked_sub(PROGRAM).unwrap_or(self.len))
+    }
+
+    /// The place of the text that a place of the program is.
+    fn there(&self, place: u16) -> u16 {
+        place.wrapping_sub(self.base).wrapping_add(PROGRAM)
+    }
+
+    fn op(&self, place: u16) -> Option<(Op<'c>, u16, u16)> {
+        let at = place.checked_sub(self.base).filter(|at| *at < self.len)?;
+        let pc = *self.starts.get(usize::from(at))?;
+        ops::decode(self.code, pc).map(|(op, next)| (op, pc, next))
+    }
+
+    fn is_over(&self, place: u16) -> bool {
+        matches!(self.op(place), Some((Op::Match, ..)))
+    }
+
+    /// What can be read next at a place of the program. A literal's places are its bytes'; a run's second one is that it may
+    /// end.
+    fn moves(&self, place: u16) -> Moves {
+        let (mut byte, mut free) = (None, [None; 2]);
+        if let Some((op, pc, next)) = self.op(place) {
+            match op {
+                Op::Lit(bytes) => match literal(bytes, pc, place) {
+                    Some(&[b, ..]) => byte = Some((Set::of(|other| other == b), place.wrapping_add(1))),
+                    _ => free[0] = Some(pc.wrapping_add(2)),
+                },
+                Op::Set(index) => byte = Some((*ops::set(self.sets, index), next)),
+                Op::Run(run) => {
+                    byte = Some((*ops::set(self.sets, run.set), pc.wrapping_add(1)));
+                    if place > pc || run.min == 0 {
+                        free[0] = Some(next);
+                    }
+                }
+                Op::Quoted => (byte, free[0]) = (Some((Set::ALL, place)), Some(next)),
+                Op::Split(_, target) => free = [Some(next), Some(target)],
+                Op::Jmp(target) => free[0] = Some(target),
+                Op::Ip(_) | Op::Host(_) | Op::Save(_) | Op::Look(..) | Op::End => free[0] = Some(next),
+                Op::Match => {}
+            }
+        }
+        Moves { byte, free }
+    }
+
+    /// Tells which pairs follow one.
+    fn follow(&self, tail: u16, text: u16, then: &mut impl FnMut(u16, u16)) {
+        let ours = self.moves(tail);
+        ours.free.into_iter().flatten().for_each(|tail| then(tail, text));
+        let (mark, behind) = (self.there(self.mark), self.there(self.address.wrapping_add(2)));
+        let theirs = match text {
+            CLIENT => Moves { byte: Some((Set::ALL, CLIENT)), free: [Some(mark), None] },
+            NAME => {
+                // A letter leads on; whatever a name may hold keeps it waiting for one.
+                if ours.byte.is_some_and(|(can, _)| !can.disjoint(&Set::of(|b| b.is_ascii_alphabetic())))
+                    && let Some((_, tail)) = ours.byte
+                    && !self.stops(tail, text)
+                {
+                    then(tail, LETTER);
+                }
+                Moves { byte: Some((in_names(), NAME)), free: [None; 2] }
+            }
+            LETTER => Moves { byte: Some((in_names(), LETTER)), free: [Some(behind), None] },
+            _ if self.place(text) == self.address => Moves { byte: None, free: [Some(NAME), None] },
+            _ => {
+                let Moves { byte, free } = self.moves(self.place(text));
+                let there = |place| self.there(place);
+                Moves {
+                    byte: byte.map(|(set, place)| (set, there(place))),
+                    free: free.map(|f| f.map(there)),
+                }
+            }
+        };
+        theirs.free.into_iter().flatten().for_each(|text| then(tail, text));
+        if let (Some((can, tail_next)), Some((has, text_next))) = (ours.byte, theirs.byte)
+            && !can.disjoint(&has)
+            && !self.stops(tail, text)
+        {
+            then(tail_next, text_next);
+        }
+    }
+
+    /// Whether the tail is in a run that ends before a literal which stands here in the text.
+    fn stops(&self, tail: u16, text: u16) -> bool {
+        let Some((Op::Run(Run { until: until @ [_, ..], .. }), ..)) = self.op(tail) else { return false };
+        let place = self.place(text);
+        match self.op(place) {
+            Some((Op::Lit(bytes), pc, _)) if text >= PROGRAM => {
+                literal(bytes, pc, place).is_some_and(|rest| rest.starts_with(until))
+            }
+            _ => false,
+        }
+    }
+}
