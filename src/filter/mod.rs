@@ -24,7 +24,7 @@
 //! | piece | meaning |
 //! |---|---|
 //! | `{a\|b}` `{a}?` `{a}*` | alternatives, left to right; optional, present preferred; repeated, more preferred |
-//! | `<ip>` | IPv4 or IPv6, perhaps in brackets or with a zone; backs off so that `<ip>:<int>` works. No part of a longer word: before a letter, digit, `-`, `_` or `.x` only where the rule goes on with that byte |
+//! | `<ip>` | IPv4 or IPv6, perhaps in brackets or with a zone; backs off so that `<ip>:<int>` works. No part of a longer word: before a letter, digit, `-`, `_`, a byte from 0x80, or a dot and one of these only where the rule goes on with that byte |
 //! | `<host>` | an address or a name with at least one letter; a name is recognised, never banned |
 //! | `<int>` `<hex>` `<word>` `<sp>` | one or more digits, hex digits, non-blanks, blanks |
 //! | `<text>` `<user>` | anything, greedy: **the last occurrence of what follows wins**; `<text{0,100}>` with bounds |

@@ -178,6 +178,7 @@ pub fn is_literal_next(code: &[u8], pc: u16, byte: u8) -> bool {
             Some((Op::Split(_, target), next)) => {
                 any(code, next, byte, left) || any(code, target, byte, left)
             }
+            Some((Op::Jmp(next), _) | (Op::Save(_) | Op::Look(..), next)) => any(code, next, byte, left),
             _ => false,
         }
     }

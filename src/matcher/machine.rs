@@ -446,13 +446,17 @@ impl<'m, 't> Machine<'m, 't> {
                 if !self.claim(a, *at) {
                     return Err(Halt::Back);
                 }
-                let found = address(self.rest(*at), op == ops::HOST).ok_or(Halt::Back)?;
-                let end = *at + found.len;
-                if let Some(byte) = goes_on(self.rest(end))
+                let mut found = address(self.rest(*at), op == ops::HOST).ok_or(Halt::Back)?;
+                if !found.closed
+                    && let Some(byte) = goes_on(self.rest(*at + found.len))
                     && !ops::is_literal_next(code, pc.wrapping_add(2), byte)
                 {
-                    return Err(Halt::Back);
+                    // What a shorter one ends at is its colon.
+                    let text = if found.may_shrink { text.get(*at..*at + found.len) } else { None };
+                    let (len, addr) = text.and_then(shorter).ok_or(Halt::Back)?;
+                    (found.len, found.addr) = (len, Some(addr));
                 }
+                let end = *at + found.len;
                 if let Some(addr) = found.addr {
                     self.seen = (*at, end, addr);
                 }

@@ -45,6 +45,22 @@ impl Pike<'_> {
         found
     }
 
+    /// Whether the rule goes on at `pc` with a literal that starts with `byte`.
+    fn says(&self, pc: u16, byte: u8) -> bool {
+        let (mut places, mut seen) = (std::vec![pc], BTreeSet::new());
+        while let Some(pc) = places.pop() {
+            let Some((op, next)) = ops::decode(self.code, pc).filter(|_| seen.insert(pc)) else { continue };
+            match op {
+                Op::Lit(bytes) if bytes.first() == Some(&byte) => return true,
+                Op::Split(_, target) => places.extend([next, target]),
+                Op::Jmp(target) => places.push(target),
+                Op::Save(_) | Op::Look(..) => places.push(next),
+                _ => {}
+            }
+        }
+        false
+    }
+
     /// Executes a thread until it consumes a byte. True when it matched.
     fn follow(
         &self,
@@ -110,14 +126,15 @@ impl Pike<'_> {
             }
             Op::Ip(_) | Op::Host(_) => {
                 for len in lengths(rest, matches!(op, Op::Host(_))) {
+                    let word = |b: &u8| b.is_ascii_alphanumeric() || b"-_".contains(b) || !b.is_ascii();
                     let goes_on = match rest.get(len..).unwrap_or(b"") {
-                        [b'.', next, ..] => next.is_ascii_alphanumeric().then_some(b'.'),
-                        [b, ..] => (b.is_ascii_alphanumeric() || b"-_".contains(b)).then_some(*b),
+                        _ if rest.first() == Some(&b'[') => None,
+                        [b'.', next, ..] => word(next).then_some(b'.'),
+                        [b, ..] => word(b).then_some(*b),
                         [] => None,
                     };
-                    // Only the longest can: what follows a shorter one is its colon. Then there is no address here.
-                    if goes_on.is_some_and(|b| !ops::is_literal_next(self.code, after, b)) {
-                        break;
+                    if goes_on.is_some_and(|b| !self.says(after, b)) {
+                        continue;
                     }
                     let mut thread = skip(len);
                     (thread.slots[0], thread.slots[1]) = (at as u32, (at + len) as u32);

@@ -32,6 +32,8 @@ pub(super) struct Found {
     pub len: usize,
     /// Whether it may end earlier, at a colon.
     pub may_shrink: bool,
+    /// Whether a bracket ends it, so that no word can go on.
+    pub closed: bool,
     /// `None` for a name.
     pub addr: Option<Addr>,
 }
@@ -43,6 +45,7 @@ pub(super) fn address(text: &[u8], names: bool) -> Option<Found> {
         return (inner.get(found.len) == Some(&b']')).then_some(Found {
             len: found.len + 2,
             may_shrink: false,
+            closed: true,
             addr: Some(found.addr),
         });
     }
@@ -51,7 +54,12 @@ pub(super) fn address(text: &[u8], names: bool) -> Option<Found> {
     let name = || {
         let len = text.iter().take(LONGEST_NAME).take_while(|&&b| in_name(b)).count();
         let name = text.get(..len)?;
-        name.iter().any(u8::is_ascii_alphabetic).then_some(Found { len, may_shrink: false, addr: None })
+        name.iter().any(u8::is_ascii_alphabetic).then_some(Found {
+            len,
+            may_shrink: false,
+            closed: false,
+            addr: None,
+        })
     };
     if names && found.is_none_or(|f| text.get(f.len).is_some_and(|&b| in_name(b))) {
         let long = name();
@@ -62,16 +70,20 @@ pub(super) fn address(text: &[u8], names: bool) -> Option<Found> {
         }
     }
     let found = found?;
-    Some(Found { len: found.len, may_shrink: found.colons, addr: Some(found.addr) })
+    Some(Found { len: found.len, may_shrink: found.colons, closed: false, addr: Some(found.addr) })
+}
+
+/// What host names consist of, dots aside, and what a daemon may print of an odd one.
+fn in_word(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | 0x80..)
 }
 
 /// The byte with which `text`, that follows an address, makes a longer word of it: `192.0.2.7.example` is a name, which its
 /// owner chose. A rule that has such a byte there says so with a literal (`<ip>-<int>`).
 pub(super) fn goes_on(text: &[u8]) -> Option<u8> {
     match text {
-        [b'.', next, ..] if next.is_ascii_alphanumeric() => Some(b'.'),
-        [b @ (b'-' | b'_'), ..] => Some(*b),
-        [b, ..] if b.is_ascii_alphanumeric() => Some(*b),
+        [b'.', next, ..] if in_word(*next) => Some(b'.'),
+        [b, ..] if in_word(*b) => Some(*b),
         _ => None,
     }
 }

@@ -93,7 +93,6 @@ fn rules_match_as_the_language_says() {
     }
 }
 
-/// A piece of a rule, and texts that can meet it.
 #[test]
 fn an_address_is_no_part_of_a_name() {
     let found = |rule: &str, text: &str| captured(rule, text).and_then(|(source, ..)| source);
@@ -104,6 +103,9 @@ fn an_address_is_no_part_of_a_name() {
         "9.9.9.9_",
         "2001:db8::9x",
         "9.9.9.9.8",
+        "9.9.9.9._x.example",
+        "9.9.9.9.-x",
+        "9.9.9.9é",
     ] {
         assert_eq!(found("<ip><...>", text), None, "{text}");
         assert_eq!(found("from <ip>{<text>}?", &format!("from {text}")), None, "{text}");
@@ -117,11 +119,16 @@ fn an_address_is_no_part_of_a_name() {
         ("<ip>.<port:int>", "9.9.9.9.53", "9.9.9.9"),
         ("<ip>:<port:int>", "2001:db8::9:54321", "2001:db8::9"),
         ("[<ip>]<...>", "[2001:db8::9]x", "2001:db8::9"),
+        ("<ip><...>", "[2001:db8::9]x", "[2001:db8::9]"),
+        ("x <ip>:<port:int>-y", "x 2001:db8::1:22-y", "2001:db8::1"),
+        ("x {from <ip>|by <ip>}-<int>", "x from 192.0.2.1-5", "192.0.2.1"),
+        ("x <ip><!-0>-<int>", "x 192.0.2.1-5", "192.0.2.1"),
     ] {
         assert_eq!(found(rule, text).as_deref(), Some(want), "{rule} on {text}");
     }
 }
 
+/// A piece of a rule, and texts that can meet it.
 fn rule_text() -> impl Strategy<Value = String> {
     let leaf = prop::sample::select(vec![
         "a",
