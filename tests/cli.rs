@@ -574,9 +574,15 @@ fn filters_are_listed_and_shown() {
                 text(rule, "text").split(' ').next().unwrap_or("").split(['@', ',']).collect();
             let modes: Vec<&str> =
                 rule.get("modes").expect("modes").items().iter().map(Value::text).collect();
-            let all = object.get("modes").expect("modes").items().len();
-            assert!(
-                named.len() == 1 && modes.len() == all || modes.iter().all(|mode| named.contains(mode))
+            let all: Vec<&str> =
+                object.get("modes").expect("modes").items().iter().map(Value::text).collect();
+            let want = if named.len() == 1 { &all[..] } else { &named[1..] };
+            let set = |modes: &[&str]| modes.iter().map(|mode| mode.to_string()).collect::<BTreeSet<_>>();
+            assert_eq!(
+                (set(&modes), modes.len()),
+                (set(want), want.len()),
+                "{name}: {}",
+                text(rule, "text")
             );
         }
         assert!(shown.lines().any(|l| l.starts_with(&format!("{last:>4}  "))), "{name}: no rule {last}");

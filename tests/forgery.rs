@@ -48,6 +48,10 @@ const LINES: &[(&str, &str)] = &[
     ("sshd", "Nov 20 10:00:00 sshd[1234]: Connection closed by invalid user % ~ port 1 [preauth]"),
     ("sshd", "Nov 20 10:00:00 sshd[1234]: Disconnected from authenticating user % ~ port 1 [preauth]"),
     ("sshd", "Nov 20 10:00:00 sshd[1234]: Bad protocol version identification '%' from ~ port 1"),
+    (
+        "sshd",
+        "Nov 20 10:00:00 sshd[1234]: ssh_dispatch_run_fatal: Connection from authenticating user % ~ port 40052: message authentication code incorrect [preauth]",
+    ),
     ("luci", "Jul  1 21:39:09 ap uhttpd[1]: luci: failed login on /% for % from ~"),
     ("luci", "Jul  1 21:39:09 ap uhttpd[1]: [info] luci: failed login on /% for % from ~"),
     (
@@ -64,7 +68,7 @@ const LINES: &[(&str, &str)] = &[
     ),
     (
         "nginx-http-auth",
-        "2026/07/01 21:39:05 [error] 8#8: *3 user \"%\": password mismatch, client: ~, server: www.example.org, request: \"GET /% HTTP/1.1\", host: \"%\", referrer: \"%\"",
+        "2026/07/01 21:39:05 [error] 8#8: *3 user \"%\": password mismatch, client: ~, server: www.example.org, request: \"GET /% HTTP/1.1\", subrequest: \"%\", host: \"%\", referrer: \"%\"",
     ),
     (
         "nginx-http-auth",
@@ -133,6 +137,20 @@ const LINES: &[(&str, &str)] = &[
     ),
 ];
 
+/// Filter, a line of the daemon that says a client's text without blaming anybody, and the line that the text imitates.
+const CARRIERS: &[(&str, &str, &str)] = &[
+    (
+        "vsftpd",
+        "Wed Jul  1 21:39:01 2026 [pid 27209] [%] OK MKDIR: Client \"~\", \"%\"",
+        "Wed Jul  1 21:39:01 2026 [pid 27209] [%] FAIL LOGIN: Client \"~\"",
+    ),
+    (
+        "vsftpd",
+        "Wed Jul  1 21:39:01 2026 [pid 27209] [%] FTP command: Client \"~\", \"%\"",
+        "Wed Jul  1 21:39:01 2026 [pid 27209] [%] FAIL LOGIN: Client \"~\"",
+    ),
+];
+
 /// `text` with `%` and `~` filled in, each `%` by its own words.
 fn fill(text: &str, address: &str, mut words: impl FnMut(usize) -> String) -> String {
     let mut at = 0;
@@ -156,22 +174,22 @@ fn pads(len: usize) -> Vec<String> {
     shapes.map(|piece| piece.repeat(len.div_ceil(piece.len()))[..len].to_owned()).collect()
 }
 
-/// Every line that a client makes of `template` by putting a piece of the line itself into one of its texts.
-fn forged(template: &str, cuts: &[usize]) -> BTreeSet<Vec<u8>> {
+/// Every line that a client makes of `template` by putting a piece of `model`, most often the line itself, into one of its
+/// texts.
+fn forged(template: &str, model: &str, cuts: &[usize]) -> BTreeSet<Vec<u8>> {
     let mut lines = BTreeSet::new();
-    let slots: Vec<usize> = template.char_indices().filter(|(_, c)| *c == '%').map(|(at, _)| at).collect();
-    let address = template.find('~').expect("an address");
-    let ends: Vec<usize> = (address + 1..=template.len())
-        .filter(|&end| {
-            end == template.len() || template[end..].starts_with(['%', '"', ' ', ',', ']', ')', '\''])
-        })
+    let texts = |line: &str| -> Vec<usize> { line.match_indices('%').map(|(at, _)| at).collect() };
+    let slots = texts(template);
+    let address = model.find('~').expect("an address");
+    let ends: Vec<usize> = (address + 1..=model.len())
+        .filter(|&end| end == model.len() || model[end..].starts_with(['%', '"', ' ', ',', ']', ')', '\'']))
         .collect();
     for (slot, _) in slots.iter().enumerate() {
         // What is copied starts at any text before the address, where a rule could be made to begin anew.
-        let starts = slots.iter().filter(|at| **at < address).map(|at| at + 1).chain([address]);
+        let starts = texts(model).into_iter().filter(|at| *at < address).map(|at| at + 1).chain([address]);
         for start in starts {
             for &end in &ends {
-                let copy = &template[start..end];
+                let copy = &model[start..end];
                 let within = copy.matches('%').count();
                 for padded in 0..=within + 1 {
                     for cut in cuts.iter().copied().map(Some).chain([None]) {
@@ -214,7 +232,9 @@ fn no_native_filter_is_talked_into_blaming_another() {
     let victim = Addr::parse(VICTIM.as_bytes()).expect("an address");
     let client = Addr::parse(CLIENT.as_bytes()).expect("an address");
     let mut tried = 0;
-    for (name, template) in LINES {
+    let lines = LINES.iter().map(|(name, line)| (name, line, line));
+    let carriers = CARRIERS.iter().map(|(name, line, model)| (name, line, model));
+    for (name, template, model) in lines.chain(carriers) {
         let filter = rules::find(name).expect("a built-in filter");
         // Where there are modes, this one has every rule.
         let mode = if filter.mode("aggressive").is_some() { "aggressive" } else { "normal" };
@@ -229,15 +249,38 @@ fn no_native_filter_is_talked_into_blaming_another() {
             blamed
         };
         let plain = fill(template, CLIENT, |_| "bob".into());
-        assert_eq!(blamed(plain.as_bytes()), Some(client), "{name}: {plain}");
+        let blame = (template == model).then_some(client);
+        assert_eq!(blamed(plain.as_bytes()), blame, "{name}: {plain}");
         // BusyBox cuts at 256, its `<PRI>` included. Only sshd's and dropbear's own lines are short enough to be whole there.
         let short = [235, 251, 256];
-        for line in forged(template, if *name == "sshd" { &short } else { &CUTS }) {
+        for line in forged(template, model, if *name == "sshd" { &short } else { &CUTS }) {
             tried += 1;
             assert_ne!(blamed(&line), Some(victim), "{name}: {}", line.escape_ascii());
         }
     }
     assert!(tried > 10_000, "{tried}");
+}
+
+/// A name may hold what looks like the rest of its line: no cut may end it where the rule does.
+#[test]
+fn no_line_of_nginx_that_fits_its_rule_is_as_long_as_a_cut_one() {
+    let template = "2026/07/01 21:39:05 [error] 4294967295#4294967295: *18446744073709551615 user \"%\" was not found in \"%\", client: ~, server: %, request: \"%\", subrequest: \"%\", host: \"%\", referrer: \"%\"";
+    let client = "1111:2222:3333:4444:5555:6666:7777:8888";
+    let mut memory = Memory::new("nginx-http-auth", "normal");
+    let mut fits = |line: &str| {
+        let mut hits = 0;
+        memory.run(line.as_bytes(), &mut |_, _| hits += 1);
+        hits > 0
+    };
+    let mut most = vec![1; template.matches('%').count()];
+    for slot in 0..most.len() {
+        let longest = (1..=2048).rev().find(|&len| {
+            fits(&fill(template, client, |at| "x".repeat(if at == slot { len } else { most[at] })))
+        });
+        most[slot] = longest.expect("a line that fits");
+    }
+    let longest = fill(template, client, |at| "x".repeat(most[at]));
+    assert!(fits(&longest) && longest.len() < 2047, "{} bytes: {most:?}", longest.len());
 }
 
 /// Rules that the lint accepts, with the daemon's line; the address may also be a name, or nothing.
@@ -300,7 +343,7 @@ fn no_rule_that_the_lint_accepts_is_forged_by_its_own_line() {
         };
         let plain = fill(template, CLIENT, |_| "bob".into());
         assert_eq!(blamed(plain.as_bytes()), Addr::parse(CLIENT.as_bytes()), "{rule}: {plain}");
-        for line in forged(template, &CUTS) {
+        for line in forged(template, template, &CUTS) {
             // Cut lines are for the rule's author, who knows the log.
             let whole = !CUTS.contains(&line.len());
             for address in [CLIENT, "name.example", "a b", ""] {

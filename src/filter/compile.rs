@@ -64,11 +64,12 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
-/// Whether a message's program can be named so: the bytes are those of a tag (`crate::syslog`).
+/// Whether a message's program can be named so. RFC 5424 permits every printable byte; but quotes, brackets and commas
+/// stand here by mistake (`"sshd"`, `sshd[7]`, `sshd,dropbear`), which would read nothing and say nothing.
 fn is_app(word: &str) -> bool {
     let part = word.strip_suffix('*').filter(|part| part.len() > 1 && part.ends_with(['/', '-']));
     let name = part.unwrap_or(word);
-    let fits = |b: u8| b.is_ascii_alphanumeric() || b >= 0x80 || b"-_./:%@()+#~!$&".contains(&b);
+    let fits = |b: u8| (b.is_ascii_graphic() || b >= 0x80) && !b"*,\"'[]".contains(&b);
     word == "*" || !name.ends_with(':') && name.bytes().all(fits)
 }
 

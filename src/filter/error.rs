@@ -18,7 +18,7 @@ pub enum Problem {
     NoRules,
     /// A name may have letters, digits, `-`, `_` and `.`.
     BadName,
-    /// A program is `NAME`, `NAME/*`, `NAME-*` or `*`.
+    /// A program is `NAME`, `NAME/*`, `NAME-*`, `-` or `*`; a name has no quotes, brackets or commas.
     BadApp,
     /// `kind` takes `syslog`, `raw`, `clf`, `nginx-error` or `kernel`.
     UnknownKind,
@@ -75,7 +75,9 @@ impl Problem {
             }
             Self::NoRules => "no rule",
             Self::BadName => "a name has letters, digits, `-`, `_`, `.` and is not empty",
-            Self::BadApp => "a program is NAME, NAME/*, NAME-* or *; several have blanks between them",
+            Self::BadApp => {
+                "a program is NAME, NAME/*, NAME-*, - (none) or *, without quotes, brackets or commas; several have blanks between them"
+            }
             Self::UnknownKind => "kind is one of syslog, raw, clf, nginx-error, kernel",
             Self::TooManyModes => "more than seven modes beside normal",
             Self::EmptyRule => "empty rule",

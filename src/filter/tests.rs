@@ -43,6 +43,7 @@ fn a_filter_that_no_line_can_reach_is_refused() {
     for (app, column) in [
         ("*sshd", 8),
         ("sshd,dropbear", 8),
+        ("x 'sshd'", 10),
         ("sshd ssh*", 13),
         ("sshd */x", 13),
         ("/*", 8),
@@ -55,7 +56,16 @@ fn a_filter_that_no_line_can_reach_is_refused() {
         let errors = check(&format!("filter t\napp    {app}\nfail x")).unwrap_err();
         assert!(errors[0].starts_with(&format!("2:{column}: a program is")), "{app}: {errors:?}");
     }
-    for app in ["*", "sshd sshd-session", "postfix/* postfix-*", "vsftpd(pam_unix)", "php-fpm7.4", "a::b"] {
+    for app in [
+        "*",
+        "-",
+        "sshd sshd-session",
+        "postfix/* postfix-*",
+        "vsftpd(pam_unix)",
+        "php-fpm7.4",
+        "a::b",
+        "a=b",
+    ] {
         assert!(check(&format!("filter t\napp {app}\nfail x")).is_ok(), "{app}");
     }
 }

@@ -26,7 +26,7 @@ pub enum Framing {
     /// LF, CR LF or NUL. For streams of one message after another (RFC 6587 section 3.4.2, OpenWrt's
     /// `log_trailer_null`).
     Newline,
-    /// NUL only; a newline is a byte like any other.
+    /// NUL only; a newline within a message is a byte like any other, and those at its end are cut.
     Nul,
     /// `LENGTH SP message`, again and again (RFC 6587 section 3.4.1).
     OctetCounted,

@@ -10,8 +10,8 @@
 //! - **Late creation and deletion**: the nearest existing directory is watched; a file that was not there at the
 //!   start is read from its beginning.
 //! - **Start**: at the saved offset if the file is the one that was saved, else at its end, like `tail -F`.
-//! - **Two sources, one file**: the first that opens it reads it. The other waits until it is free, and goes on at its
-//!   end; a new file of the name it leaves to the first for a second.
+//! - **Two sources, one file**: the first that opens it reads it. The other waits until it is free, and goes on
+//!   where that one ended; a new file of the name it leaves to the first for a second.
 //! - **No permission**: said once, tried again when the attributes change.
 //!
 //! inotify makes it quick, but is not relied on: every [`CHECK`] the name is compared with what is open and what
@@ -43,7 +43,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::vec;
 use std::vec::Vec;
-use tail::{Tail, is_open};
+use tail::{Tail, is_open, left};
 use watch::Watcher;
 
 /// How long a rotated file is kept open after its last line.
@@ -228,7 +228,9 @@ impl FileSource {
         }
         let (offset, past) = match begin {
             Begin::End => self.resume(&file, id, size, cx),
-            Begin::Behind(seen, _) if seen == id => (line_start(&file, size), 0),
+            Begin::Behind(seen, _) if seen == id => {
+                (left(&file, id).unwrap_or_else(|| line_start(&file, size)), 0)
+            }
             Begin::At(seen, at) if seen == id => (line_start(&file, at.min(size)), size),
             // Moved here with its content: an editor, or a log from elsewhere. Its stamps tell how old it is.
             Begin::Moved | Begin::Behind(..) => (0, size),

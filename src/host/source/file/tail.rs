@@ -38,6 +38,19 @@ fn with_open<T>(f: impl FnOnce(&mut Vec<Id>) -> T) -> T {
     f(&mut OPEN.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
+/// Where files that were closed last go on, the latest last, so that a source that waited for one loses no line.
+static LEFT: Mutex<Vec<Saved>> = Mutex::new(Vec::new());
+
+/// How many of them are remembered: the files of a pattern, each with two that were rotated away.
+const MOST_LEFT: usize = 192;
+
+/// Where the source that read this file last has left it, if it still has what was read.
+pub(super) fn left(file: &File, id: Id) -> Option<u64> {
+    let left = LEFT.lock().unwrap_or_else(PoisonError::into_inner);
+    let saved = left.iter().rfind(|saved| saved.id == id)?;
+    saved.matches(file, id).then_some(saved.offset)
+}
+
 /// Whether some source reads this file.
 pub(super) fn is_open(id: Id) -> bool {
     with_open(|open| open.contains(&id))
@@ -191,6 +204,14 @@ impl Tail {
 
 impl Drop for Tail {
     fn drop(&mut self) {
+        if let Some(saved) = self.save() {
+            let mut left = LEFT.lock().unwrap_or_else(PoisonError::into_inner);
+            left.retain(|other| other.id != saved.id);
+            if left.len() == MOST_LEFT {
+                left.remove(0);
+            }
+            left.push(saved);
+        }
         with_open(|open| {
             if let Some(at) = open.iter().position(|id| *id == self.id) {
                 open.swap_remove(at);

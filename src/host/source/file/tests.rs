@@ -393,15 +393,18 @@ fn a_file_that_two_sources_name_is_read_for_the_first() {
     assert_eq!([0, 1, 2].map(|id| rig.tally(id).lines.get()), [3, 0, 0]);
     rig.ahead = Duration::from_secs(2);
     rig.rest();
-    // The others go on where the first one ended.
-    let Rig { poller, sources, .. } = &mut rig;
+    // The others go on where the first one ended, whatever is written until they look.
     let specs = [spec(&dir.at("other")).remove(0), specs[1].clone(), specs[2].clone()];
-    sources.apply(poller, &specs, crate::host::clock::now(), |_| {});
-    rig.ahead = Duration::from_secs(13);
+    append(&log, "begun ");
     rig.rest();
-    append(&log, "four\n");
-    after(&mut rig, 4);
-    assert_eq!(rig.texts(), ["one", "two", "three", "four"]);
+    let Rig { poller, sources, .. } = &mut rig;
+    sources.apply(poller, &specs, crate::host::clock::now(), |_| {});
+    append(&log, "before\nfour\n");
+    rig.ahead = Duration::from_secs(13);
+    after(&mut rig, 5);
+    append(&log, "five\n");
+    after(&mut rig, 6);
+    assert_eq!(rig.texts(), ["one", "two", "three", "begun before", "four", "five"]);
 }
 
 #[test]
