@@ -20,7 +20,8 @@ pub fn raise() {
         }
         let soft = limit.rlim_cur;
         limit.rlim_cur = limit.rlim_max;
-        if libc::setrlimit(libc::RLIMIT_NOFILE, &limit) != 0 {
+        // musl's setrlimit stops every thread there may be, which is two kilobytes of a router's binary.
+        if libc::prlimit(0, libc::RLIMIT_NOFILE, &limit, core::ptr::null_mut()) != 0 {
             limit.rlim_cur = soft;
         }
     }
