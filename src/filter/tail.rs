@@ -8,7 +8,7 @@
 //! In: a compiled rule, where its open text ends and where its address stands. Out: whether there is such a text. The rule's
 //! tail and that text are run against each other, as two automata over the same bytecode, and each pair of places is
 //! looked at once. A name is one that a resolver gives: letters, digits, dots, hyphens,
-//! and a letter at least. Bounds of runs and what `<!…>` says are left out of account, which can only find more. Takes some 40 KiB of
+//! and a letter at least. Bounds of runs and what `<!…>` says are left out of account, which can only find more. Takes some 70 KiB of
 //! stack; a rule longer than [`LONGEST`] bytes is not looked into, and counts as one that could.
 
 use super::Set;
@@ -28,9 +28,24 @@ const LETTER: u16 = 2;
 /// The first place of the program, which is where the open text ends.
 const PROGRAM: u16 = 3;
 
-/// What a host name consists of, as the resolver of the C library lets it (res_hnok).
-fn in_names() -> Set {
-    Set::of(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+/// The letters, and what else a host name consists of, as the resolver of the C library lets it (res_hnok).
+const LETTERS: Set = range(range(Set::NONE, b'a', b'z'), b'A', b'Z');
+const NAMES: Set = range(range(range(LETTERS, b'0', b'9'), b'-', b'.'), b'_', b'_');
+
+fn one(b: u8) -> Set {
+    let mut set = Set::NONE;
+    set.add(b);
+    set
+}
+
+/// `set`, and the bytes from `from` to `to`.
+const fn range(mut set: Set, from: u8, to: u8) -> Set {
+    let mut b = from;
+    while b <= to {
+        set.add(b);
+        b += 1;
+    }
+    set
 }
 
 /// What is left of the literal of the instruction at `pc` in the place of one of its bytes.
@@ -84,41 +99,18 @@ impl<'c> Tail<'c> {
     pub(super) fn reads_mark_and_name(&self) -> bool {
         let first = self.address.wrapping_add(2);
         let width = usize::from(self.len) + usize::from(PROGRAM);
-        let mut seen = [0u32; PAIRS / 32];
-        let mut fits = true;
-        let mut see = |seen: &mut [u32], tail: u16, text: u16| {
-            let pair = usize::from(tail.wrapping_sub(first)) * width + usize::from(text);
-            match seen.get_mut(pair / 32) {
-                Some(word) => {
-                    let new = *word & 1 << (pair % 32) == 0;
-                    *word |= 1 << (pair % 32);
-                    new
-                }
-                None => {
-                    fits = false;
-                    false
-                }
+        let mut pairs = Pairs { seen: [0; PAIRS / 32], new: [0; PAIRS / 32], next: 0, fit: true };
+        let number =
+            |tail: u16, text: u16| usize::from(tail.wrapping_sub(first)) * width + usize::from(text);
+        pairs.add(number(first, CLIENT));
+        while let Some(pair) = pairs.take() {
+            let (tail, text) = (first.wrapping_add((pair / width) as u16), (pair % width) as u16);
+            if self.is_over(tail) && self.is_over(self.place(text)) {
+                return true;
             }
-        };
-        see(&mut seen, first, CLIENT);
-        let mut more = true;
-        // Places mostly lead to later ones, so a pass or two find all.
-        while more {
-            more = false;
-            for at in 0..PAIRS / 32 {
-                let mut left = seen.get(at).copied().unwrap_or(0);
-                while left != 0 {
-                    let pair = at * 32 + left.trailing_zeros() as usize;
-                    left &= left - 1;
-                    let (tail, text) = (first.wrapping_add((pair / width) as u16), (pair % width) as u16);
-                    if self.is_over(tail) && self.is_over(self.place(text)) {
-                        return true;
-                    }
-                    self.follow(tail, text, &mut |tail, text| more |= see(&mut seen, tail, text));
-                }
-            }
+            self.follow(tail, text, &mut |tail, text| pairs.add(number(tail, text)));
         }
-        !fits
+        !pairs.fit
     }
 
     /// The program's place that a place of the text is; its end where it is none.
@@ -148,7 +140,7 @@ impl<'c> Tail<'c> {
         if let Some((op, pc, next)) = self.op(place) {
             match op {
                 Op::Lit(bytes) => match literal(bytes, pc, place) {
-                    Some(&[b, ..]) => byte = Some((Set::of(|other| other == b), place.wrapping_add(1))),
+                    Some(&[b, ..]) => byte = Some((one(b), place.wrapping_add(1))),
                     _ => free[0] = Some(pc.wrapping_add(2)),
                 },
                 Op::Set(index) => byte = Some((*ops::set(self.sets, index), next)),
@@ -177,15 +169,15 @@ impl<'c> Tail<'c> {
             CLIENT => Moves { byte: Some((Set::ALL, CLIENT)), free: [Some(mark), None] },
             NAME => {
                 // A letter leads on; whatever a name may hold keeps it waiting for one.
-                if ours.byte.is_some_and(|(can, _)| !can.disjoint(&Set::of(|b| b.is_ascii_alphabetic())))
+                if ours.byte.is_some_and(|(can, _)| !can.disjoint(&LETTERS))
                     && let Some((_, tail)) = ours.byte
                     && !self.stops(tail, text)
                 {
                     then(tail, LETTER);
                 }
-                Moves { byte: Some((in_names(), NAME)), free: [None; 2] }
+                Moves { byte: Some((NAMES, NAME)), free: [None; 2] }
             }
-            LETTER => Moves { byte: Some((in_names(), LETTER)), free: [Some(behind), None] },
+            LETTER => Moves { byte: Some((NAMES, LETTER)), free: [Some(behind), None] },
             _ if self.place(text) == self.address => Moves { byte: None, free: [Some(NAME), None] },
             _ => {
                 let Moves { byte, free } = self.moves(self.place(text));
@@ -215,5 +207,38 @@ impl<'c> Tail<'c> {
             }
             _ => false,
         }
+    }
+}
+
+/// Pairs of places by number: those that were seen, and of these the ones that are still to be looked at.
+struct Pairs {
+    seen: [u32; PAIRS / 32],
+    new: [u32; PAIRS / 32],
+    /// No word of `new` before this one has any.
+    next: usize,
+    /// None was beyond the last.
+    fit: bool,
+}
+
+impl Pairs {
+    fn add(&mut self, pair: usize) {
+        let (at, bit) = (pair / 32, 1 << (pair % 32));
+        let (Some(seen), Some(new)) = (self.seen.get_mut(at), self.new.get_mut(at)) else {
+            self.fit = false;
+            return;
+        };
+        *new |= bit & !*seen;
+        *seen |= bit;
+        self.next = self.next.min(at);
+    }
+
+    fn take(&mut self) -> Option<usize> {
+        let more = self.new.get(self.next..)?;
+        let at = self.next + more.iter().position(|word| *word != 0)?;
+        let word = self.new.get_mut(at)?;
+        let bit = word.trailing_zeros() as usize;
+        *word &= word.wrapping_sub(1);
+        self.next = at;
+        Some(at * 32 + bit)
     }
 }
