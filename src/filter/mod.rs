@@ -24,7 +24,7 @@
 //! | piece | meaning |
 //! |---|---|
 //! | `{a\|b}` `{a}?` `{a}*` | alternatives, left to right; optional, present preferred; repeated, more preferred |
-//! | `<ip>` | IPv4 or IPv6, perhaps in brackets or with a zone; backs off so that `<ip>:<int>` works. No part of a longer word: before a letter, digit, `-`, `_`, a byte from 0x80, or a dot and one of these only where the rule goes on with that byte |
+//! | `<ip>` | IPv4 or IPv6, perhaps in brackets or with a zone, never a part of a longer word; backs off for `<ip>:<int>` |
 //! | `<host>` | an address or a name with at least one letter; a name is recognised, never banned |
 //! | `<int>` `<hex>` `<word>` `<sp>` | one or more digits, hex digits, non-blanks, blanks |
 //! | `<text>` `<user>` | anything, greedy: **the last occurrence of what follows wins**; `<text{0,100}>` with bounds |
@@ -34,6 +34,9 @@
 //! | `<!a\|b>` `<=a\|b>` | here neither, here one of these literals |
 //! | `<user:T>` `<port:T>` `<sess:T>` `<id:T>` | captures what T matches; a port has five digits at most |
 //! | `<...>` | at the end: and anything more |
+//!
+//! An address is a part of a longer word where a letter, a digit, `-`, `_` or a byte from 0x80 follows it, or a dot and one of
+//! these; a rule that has such a byte there says so with a literal (`<ip>-<int>`).
 //!
 //! Between directive and rule may stand `forget`, the session ends with this line, and for a `fail` one word that
 //! says which part of an attempt its line tells of ([`Part`]): `early`, `middle`, `late` or `sum`. A rule whose text starts
