@@ -205,17 +205,17 @@ impl<'s> Draft<'s> {
         self.emit.bytes(&[0]).map_err(no_space)?;
         let mut writer = Writer::new(&mut self.emit);
         writer.rule(text.as_bytes(), anchored)?;
-        let Writer { need, exposed, open_end, open_loop, .. } = writer;
+        let Writer { need, exposed, open_loop, .. } = writer;
         if open_loop && !anchored {
             return Err(Stop { problem: Problem::OpenStrip, left: text.len() });
         }
         let end = self.emit.here();
         let sets = self.emit.sets.get(..self.emit.set_count).unwrap_or(&[]);
-        if let Some((address, left)) = exposed
-            && Tail::new(self.emit.code, sets, [entry + 1, end], [open_end, address])
-                .is_none_or(|tail| tail.reads_mark_and_name())
-        {
-            return Err(Stop { problem: Problem::ForgeableAddress, left });
+        for (mark, address, left) in exposed {
+            let tail = Tail::new(self.emit.code, sets, [entry + 1, end], [mark, address]);
+            if tail.is_none_or(|tail| tail.reads_mark_and_name()) {
+                return Err(Stop { problem: Problem::ForgeableAddress, left });
+            }
         }
         let choices = first::tighten(self.emit.code, sets, entry + 1, end);
         if let Some(slot) = self.emit.code.get_mut(usize::from(entry)) {

@@ -37,6 +37,8 @@ pub(super) struct Flow {
     pub unbounded: bool,
     /// All of it does, so open text that does may follow.
     guarded: bool,
+    /// Where the last open text before the address ends in the program; 0 where there is none.
+    open_end: u16,
     pub prev: Prev,
     /// Some path reaches here without consuming a byte since the group began.
     pub consumed: bool,
@@ -63,6 +65,18 @@ impl Flow {
         self.open = true;
         self.lazy |= lazy;
         Ok(())
+    }
+
+    /// Open text ends at this place of the program. Behind the address that is of no more interest.
+    pub(super) fn opened(&mut self, here: u16) {
+        if !self.address {
+            self.open_end = here;
+        }
+    }
+
+    /// Where the open text before the address ends, if there is such text.
+    pub(super) fn mark(&self) -> Option<u16> {
+        self.exposed.then_some(self.open_end)
     }
 
     /// The address; `guarded` where all open text before it ends before the mark.
@@ -96,6 +110,11 @@ impl Flow {
             exposed: self.exposed | other.exposed,
             unbounded: self.unbounded | other.unbounded,
             guarded: self.guarded & other.guarded,
+            // From the earlier one more can be read on the way, which can only find more.
+            open_end: match (self.open_end, other.open_end) {
+                (0, end) | (end, 0) => end,
+                (one, two) => one.min(two),
+            },
             prev: match (self.prev, other.prev) {
                 (BOUNDED, prev) | (prev, BOUNDED) => prev,
                 (a, b) if a == b => a,

@@ -61,6 +61,11 @@ fn forgeable_rules_are_refused() {
         "login of <user> [<ip>]{ [<[a-z.]+>]}?",
         "login of <user>,from,<ip>{,<[a-z.]+>}?{,<[a-z.]+>}?",
         "login of <user> from <ip>{ {via|from} <word>}?",
+        // Each address is looked at, whatever stands in the other branch.
+        "of {<text> from <ip>{ <word>}?{ <word>}?|by <ip>}",
+        "of <text> {from <ip>{ <word>}?{ <word>}?|by <ip> x}",
+        "of <user> {<text> at <ip>|from <ip>{ <word>}?{ <word>}?}",
+        "of {by <ip>|<text> from <ip>{ <word>}?{ <word>}?}",
         // What stands before open text is no part of the mark.
         "Q: {<word> }*from <ip>{ <[a-z0-9.]+>}?{ <[a-z0-9.]+>}?",
         "Q: <qstr> from <ip>{ <[a-z0-9.]+>}?{ <[a-z0-9.]+>}?",
@@ -156,6 +161,7 @@ fn sound_rules_are_accepted() {
         "Failed login for <user> [<ip>] port <int>{ <word>}?",
         "login failed: user=<user> rhost=<ip> port=<int>{ <word>}?",
         "login of <user>{@|=}<ip> <[0-9:]+>",
+        "of <user> {from <ip>|by <ip>}{ port <int>}?",
         "for <user> from <ip> <word> <word>",
         "for <user> from <ip>{: <[A-Z]+> <[A-Za-z0-9]+>}?",
         "for <user> from <ip>{ <word>}?",

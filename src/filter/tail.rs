@@ -14,7 +14,7 @@
 use super::Set;
 use super::ops::{self, Op, Run};
 
-/// The longest program from the open text's end that is looked into.
+/// The longest program that is looked into.
 const LONGEST: usize = 1024;
 /// The most pairs of places.
 const PAIRS: usize = 1 << 18;
@@ -169,11 +169,8 @@ impl<'c> Tail<'c> {
             CLIENT => Moves { byte: Some((Set::ALL, CLIENT)), free: [Some(mark), None] },
             NAME => {
                 // A letter leads on; whatever a name may hold keeps it waiting for one.
-                if ours.byte.is_some_and(|(can, _)| !can.disjoint(&LETTERS))
-                    && let Some((_, tail)) = ours.byte
-                    && !self.stops(tail, text)
-                {
-                    then(tail, LETTER);
+                if let Some((_, next)) = ours.byte.filter(|(can, _)| !can.disjoint(&LETTERS)) {
+                    then(next, LETTER);
                 }
                 Moves { byte: Some((NAMES, NAME)), free: [None; 2] }
             }

@@ -34,12 +34,10 @@ pub(super) struct Writer<'e, 's> {
     bounds: heapless::Vec<(u16, u8), 6>,
     /// The literal directly before the address.
     mark: (u16, u8),
-    /// Where the last open text before the address ends.
-    pub open_end: u16,
     /// A repeated group is open text.
     pub open_loop: bool,
-    /// The address behind open text: its instruction, and how many bytes of the rule were left there.
-    pub exposed: Option<(u16, usize)>,
+    /// Each address behind open text: where that ends, the address's instruction, and how many bytes of the rule were left.
+    pub exposed: heapless::Vec<(u16, u16, usize), 4>,
     anchored: bool,
 }
 
@@ -58,9 +56,8 @@ impl<'e, 's> Writer<'e, 's> {
             admits: (false, false),
             bounds: heapless::Vec::new(),
             mark: (0, 0),
-            open_end: 0,
             open_loop: false,
-            exposed: None,
+            exposed: heapless::Vec::new(),
             anchored: true,
         }
     }
@@ -91,9 +88,12 @@ impl<'e, 's> Writer<'e, 's> {
                 b'{' => text = self.group(tail)?,
                 b'<' => {
                     let (rest, field) = field::parse(tail).map_err(stop)?;
+                    let here = self.emit.here();
                     self.field(&field).map_err(stop)?;
-                    if let Some((_, place @ 0)) = &mut self.exposed {
-                        *place = left;
+                    if matches!(field.what, What::Ip | What::Host)
+                        && let Some(mark) = self.flow.mark()
+                    {
+                        self.exposed.push((mark, here, left)).map_err(|_| stop(Problem::NoSpace))?;
                     }
                     text = rest;
                 }
@@ -180,7 +180,7 @@ impl<'e, 's> Writer<'e, 's> {
                 flow.open_text(false, false).map_err(stop)?;
                 flow.unbounded = true;
                 self.open_loop = true;
-                self.opened();
+                flow.opened(self.emit.here());
             }
         }
         self.admits = (self.admits.0 | admits.0, self.admits.1 | admits.1);
@@ -221,13 +221,6 @@ impl<'e, 's> Writer<'e, 's> {
         clear && self.marks(until)
     }
 
-    /// Open text ends here.
-    fn opened(&mut self) {
-        if self.exposed.is_none() {
-            self.open_end = self.emit.here();
-        }
-    }
-
     fn address(&mut self, literal: Option<u16>) -> Result<(), Problem> {
         let len = |at: u16| self.emit.code.get(usize::from(at) + 1).copied().unwrap_or(0);
         self.mark = literal.filter(|_| self.depth == 0).map_or((0, 0), |at| (at + 2, len(at)));
@@ -247,7 +240,6 @@ impl<'e, 's> Writer<'e, 's> {
         match &field.what {
             What::Ip | What::Host => {
                 self.address(literal)?;
-                self.exposed = self.flow.exposed.then_some((self.emit.here(), 0));
                 let op = if matches!(field.what, What::Ip) { ops::IP } else { ops::HOST };
                 let choice = self.emit.choice()?;
                 self.emit.bytes(&[op, choice])?;
@@ -263,7 +255,7 @@ impl<'e, 's> Writer<'e, 's> {
                 }
                 self.repeat(repeat)?;
                 if open {
-                    self.opened();
+                    self.flow.opened(self.emit.here());
                     let len = repeat.until.len() as u8;
                     let bound = (self.emit.here() - u16::from(len), len);
                     self.flow.unbounded |= self.bounds.push(bound).is_err();
@@ -274,7 +266,7 @@ impl<'e, 's> Writer<'e, 's> {
                 self.flow.open_text(false, false)?;
                 self.flow.unbounded = true;
                 self.emit.bytes(&[ops::QSTR])?;
-                self.opened();
+                self.flow.opened(self.emit.here());
                 self.flow.consumed = true;
             }
             What::Look(not, list) => {
