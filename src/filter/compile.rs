@@ -230,12 +230,15 @@ impl<'s> Draft<'s> {
         let rules = self.rules.get_mut(..self.count)?;
         rules.sort_unstable_by_key(|rule| (rule.verdict != Verdict::Ignore, rule.ordinal));
         let known = self.emit.sets.get(..self.emit.set_count).unwrap_or(&[]);
-        let mut starts = [0u64; 16];
+        let mut starts = [[0u64; 16]; 2];
         for (at, rule) in rules.iter().enumerate() {
             let set = first::starts(self.emit.code, known, rule.entry + 1);
-            (0..=255u8)
-                .filter(|&b| set.has(b))
-                .for_each(|b| starts[usize::from(b % 16)] |= 1 << at.min(63));
+            let [_, key, ..] = rule.key.to_le_bytes();
+            let [_, mask, ..] = rule.mask.to_le_bytes();
+            let [firsts, seconds] = &mut starts;
+            let mark = |of: &mut [u64; 16], b: u8| of[usize::from(b % 16)] |= 1 << at.min(63);
+            (0..=255).filter(|&b| set.has(b)).for_each(|b| mark(firsts, b));
+            (0..=255).filter(|b| b & mask == key).for_each(|b| mark(seconds, b));
         }
         let strip_starts = self.strip.map_or(Set::NONE, |at| first::takes(self.emit.code, known, at + 1));
         // Moves the slices out, so that the filter borrows the lent space and not this draft.

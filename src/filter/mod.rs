@@ -221,9 +221,9 @@ pub struct Filter<'a> {
     pub strip: Option<u16>,
     /// The bytes that what `strip` takes off can start with.
     pub strip_starts: Set,
-    /// By a text's first byte modulo 16: bit i is set if the i-th of `rules` may match. Rules from the 64th on share
-    /// the last bit.
-    pub starts: [u64; 16],
+    /// By a text's first byte modulo 16, and by its second one (0 where it has none): bit i is set in both if the i-th of
+    /// `rules` may match. Rules from the 64th on share the last bit.
+    pub starts: [[u64; 16]; 2],
     /// Programs; see [`ops`].
     pub code: &'a [u8],
     /// Sets that `code` names by index.

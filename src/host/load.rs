@@ -155,7 +155,7 @@ const NO_FILTER: Filter<'static> = Filter {
     kind: Kind::Syslog,
     strip: None,
     strip_starts: Set::NONE,
-    starts: [0; 16],
+    starts: [[0; 16]; 2],
     code: &[],
     sets: &[],
     rules: &[],

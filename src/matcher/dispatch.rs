@@ -71,8 +71,8 @@ pub struct Matcher<'a> {
     unnamed: u32,
     /// Filters that also read lines without a syslog header.
     raw: u32,
-    /// By a text's first byte modulo 16: filters that may have a rule for it.
-    starts: [u32; 16],
+    /// By a text's first byte modulo 16, and by its second one: filters that may have a rule for it are in both.
+    starts: [[u32; 16]; 2],
 }
 
 /// The first and the last eight bytes of a name, which overlap in a short one: all of it up to sixteen.
@@ -115,15 +115,18 @@ impl<'a> Matcher<'a> {
         if !slots.len().is_power_of_two() {
             return None;
         }
-        let (mut any, mut unnamed, mut raw, mut starts, mut used) = (0u32, 0u32, 0u32, [0u32; 16], 0usize);
+        let (mut any, mut unnamed, mut raw, mut starts, mut used) =
+            (0u32, 0u32, 0u32, [[0u32; 16]; 2], 0usize);
         for (index, one) in active.iter().enumerate().take(32) {
             let bit = 1u32 << index;
             if matches!(one.filter.kind, Kind::Raw | Kind::Clf | Kind::NginxError) {
                 raw |= bit;
             }
-            for (byte, filters) in (0u8..).zip(&mut starts) {
-                if may_start(&one.filter, byte) {
-                    *filters |= bit;
+            for (place, starts) in starts.iter_mut().enumerate() {
+                for (byte, filters) in (0u8..).zip(starts) {
+                    if may_start(&one.filter, place, byte) {
+                        *filters |= bit;
+                    }
                 }
             }
             for name in one.filter.apps.split_ascii_whitespace() {
@@ -188,7 +191,8 @@ impl<'a> Matcher<'a> {
             return Wanted { filters: if among == u32::MAX { self.raw } else { among }, own: false };
         }
         let Some(first) = message.text.first() else { return Wanted::NONE };
-        let starts = self.starts.get(usize::from(first % 16)).copied().unwrap_or(0);
+        let [firsts, seconds] = &self.starts;
+        let starts = by_byte(firsts, *first) & by_byte(seconds, message.text.get(1).map_or(0, |b| *b));
         let filters = self.named(message.app) & starts & among;
         if filters != 0 || among == u32::MAX {
             Wanted { filters, own: false }
@@ -275,11 +279,14 @@ fn one<'t>(
     {
         text = text.get(end..).unwrap_or(&[]);
     }
-    let mut marked = filter.starts.get(usize::from(*text.first()? % 16)).copied()?;
     let start = match text.first_chunk::<4>() {
         Some(chunk) => u32::from_le_bytes(*chunk),
+        None if text.is_empty() => return None,
         None => text.iter().rev().fold(0, |n, &b| n << 8 | u32::from(b)),
     };
+    let [first, second, ..] = start.to_le_bytes();
+    let [firsts, seconds] = &filter.starts;
+    let mut marked = by_byte(firsts, first) & by_byte(seconds, second);
     let mut at = 0;
     loop {
         // The last bit stands for itself and all rules behind it.
@@ -335,12 +342,22 @@ fn one<'t>(
     }
 }
 
-/// Whether `filter` may have a rule for a text that starts with a byte of this remainder modulo 16.
-fn may_start(filter: &Filter<'_>, byte: u8) -> bool {
+/// The entry of `table` for a byte.
+#[inline(always)]
+fn by_byte<T: Copy + Default>(table: &[T; 16], byte: u8) -> T {
+    table.get(usize::from(byte % 16)).copied().unwrap_or_default()
+}
+
+/// Whether `filter` may have a rule for a text whose byte at `place`, 0 or 1, has this remainder modulo 16.
+fn may_start(filter: &Filter<'_>, place: usize, byte: u8) -> bool {
     // The others take something off the text first, or look at more than the text.
     !matches!(filter.kind, Kind::Syslog | Kind::Raw)
-        || filter.starts.get(usize::from(byte)).is_some_and(|rules| *rules != 0)
-        || (0..16).any(|high| filter.strip_starts.has(high << 4 | byte))
+        || filter.starts.get(place).is_some_and(|rules| by_byte(rules, byte) != 0)
+        || if place == 0 {
+            (0..16).any(|high| filter.strip_starts.has(high << 4 | byte))
+        } else {
+            filter.strip.is_some()
+        }
 }
 
 /// Takes off what `kind` says stands in front of every text.

@@ -543,9 +543,20 @@ impl<'m, 't> Machine<'m, 't> {
 }
 
 /// Whether what stands at `pc` cannot match where `next` is the next byte: a literal that starts with another one, an end
-/// that is not here, or a choice of which neither branch can. At most eight branches are looked at.
-#[inline]
-fn cannot_start(code: &[u8], mut pc: u16, next: Option<u8>) -> bool {
+/// that is not here, or a choice of which neither branch can.
+#[inline(always)]
+fn cannot_start(code: &[u8], pc: u16, next: Option<u8>) -> bool {
+    match ops::fetch(code, pc) {
+        Some(&[ops::LIT, _, first, ..]) => next != Some(first),
+        Some(&[ops::END, ..]) => next.is_some(),
+        Some(&[ops::SPLIT, ..]) => no_branch_can_start(code, pc, next),
+        _ => false,
+    }
+}
+
+/// [`cannot_start`] of a choice. At most eight branches are looked at.
+#[inline(never)]
+fn no_branch_can_start(code: &[u8], mut pc: u16, next: Option<u8>) -> bool {
     for _ in 0..8 {
         match ops::fetch(code, pc) {
             Some(&[ops::LIT, _, first, ..]) => return next != Some(first),
