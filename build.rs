@@ -76,9 +76,10 @@ fn table(path: &Path, out: &mut String, all: &mut String, texts: &mut Vec<Vec<u8
     )
     .expect("a string");
     for Rule { ordinal, line, entry, need, key, mask, modes, verdict, forget, part } in rules {
+        let filter::Need { at, len, rare } = need;
         write!(
             out,
-            "Rule {{ ordinal: {ordinal}, line: {line}, entry: {entry}, need: {need:?}, key: {key}, mask: {mask}, \
+            "Rule {{ ordinal: {ordinal}, line: {line}, entry: {entry}, need: Need {{ at: {at}, len: {len}, rare: {rare} }}, key: {key}, mask: {mask}, \
              modes: {modes}, verdict: Verdict::{verdict:?}, forget: {forget}, part: Part::{part:?} }},"
         )
         .expect("a string");

@@ -164,6 +164,17 @@ pub enum Kind {
     Kernel,
 }
 
+/// A literal that every text has which a rule matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// Its offset in [`Filter::code`].
+    pub at: u16,
+    /// Its length, 0 for none.
+    pub len: u8,
+    /// Which of its bytes, from 0, is the rarest in logs: the one to look for.
+    pub rare: u8,
+}
+
 /// One rule's place in the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
@@ -173,9 +184,8 @@ pub struct Rule {
     pub line: u16,
     /// Where its program starts in [`Filter::code`].
     pub entry: u16,
-    /// Its longest literal that every match contains, the one at its start left out: offset in [`Filter::code`] and
-    /// length, 0 for none.
-    pub need: (u16, u8),
+    /// Its longest literal that every match contains, the one at its start left out.
+    pub need: Need,
     /// The first four bytes of a matching text, as a little-endian number, under `mask`.
     pub key: u32,
     /// Which bits of `key` are fixed.
@@ -196,7 +206,7 @@ impl Rule {
         ordinal: 0,
         line: 0,
         entry: 0,
-        need: (0, 0),
+        need: Need { at: 0, len: 0, rare: 0 },
         key: 0,
         mask: 0,
         modes: 0,

@@ -305,7 +305,7 @@ fn one<'t>(
         let Some(start) = Start::of(filter.code, filter.sets, rule.entry, text, scratch) else { continue };
         // A first byte or two says little, a set of letters next to nothing; and a long literal is soon told to be
         // missing.
-        let (sure, long) = (rule.mask >> 16 != 0, rule.need.1 >= LONG);
+        let (sure, long) = (rule.mask >> 16 != 0, rule.need.len >= LONG);
         if (!sure || long) && !needed(filter, rule, text) {
             continue;
         }
@@ -396,18 +396,12 @@ const LONG: u8 = 8;
 
 /// Whether `text` has the literal that every match of `rule` contains.
 fn needed(filter: &Filter<'_>, rule: &Rule, text: &[u8]) -> bool {
-    let (at, len) = (usize::from(rule.need.0), usize::from(rule.need.1));
+    let (at, len, rare) =
+        (usize::from(rule.need.at), usize::from(rule.need.len), usize::from(rule.need.rare));
     let Some(literal) = filter.code.get(at..at + len) else { return false };
-    // Texts are full of blanks, with which such literals mostly start and often end.
-    let (head, blank) = match literal {
-        [head @ .., b' '] => (head, true),
-        head => (head, false),
-    };
-    let Some(&last) = head.last() else { return true };
-    memchr_iter(last, text).any(|end| {
-        let start = (end + 1).checked_sub(head.len());
-        start.and_then(|start| text.get(start..)).is_some_and(|at| begins(at, head))
-            && (!blank || text.get(end + 1) == Some(&b' '))
+    let Some(&byte) = literal.get(rare) else { return true };
+    memchr_iter(byte, text).any(|found| {
+        found.checked_sub(rare).and_then(|start| text.get(start..)).is_some_and(|at| begins(at, literal))
     })
 }
 

@@ -3,7 +3,7 @@
 //! Each is a static of its own, so that a device links only those it names. To add one, add `NAME.filter` here and
 //! its samples in `tests/samples/NAME.log`; `tests/samples.rs` requires both.
 
-use crate::filter::{Filter, Kind, Part, Rule, Set, Verdict};
+use crate::filter::{Filter, Kind, Need, Part, Rule, Set, Verdict};
 
 include!(concat!(env!("OUT_DIR"), "/rules.rs"));
 
