@@ -270,10 +270,14 @@ impl<'a> Engine<'a> {
         let (tally, latest) = (&mut self.tally, &mut self.latest);
         let mut court = Court { rules, tracker, blocklist, seed, tally, latest, watch };
         rules.matcher.each(message, wanted, scratch, &mut self.match_tally, &mut |hit| {
-            last = court.hit(sessions, message, &hit, input.clock).or(last);
+            last = court.hit(sessions, message, hit, input.clock).or(last);
         });
         if let Some(slot) = Repeat::of(self.parts.repeats, input.stream) {
-            *slot = Repeat { stream: input.stream, last };
+            slot.stream = input.stream;
+            match last {
+                Some(_) => slot.last = last,
+                None => slot.last = None,
+            }
         }
     }
 

@@ -96,8 +96,8 @@ fn nullable(code: &[u8], pc: u16, fuel: &mut u16) -> bool {
     }
 }
 
-/// Makes every run of the program at `start` possessive that cannot give anything back, and numbers the
-/// choice points that remain. Returns how many there are.
+/// Makes every run of the program at `start` possessive that cannot give anything back, makes one step of those that are
+/// captured, and numbers the choice points that remain. Returns how many there are.
 pub(super) fn tighten(code: &mut [u8], sets: &[Set], start: u16, end: u16) -> u8 {
     let mut choices = 0u8;
     let mut pc = start;
@@ -122,6 +122,14 @@ pub(super) fn tighten(code: &mut [u8], sets: &[Set], start: u16, end: u16) -> u8
         {
             *slot = choices;
             choices = choices.saturating_add(1);
+        }
+        let before = usize::from(pc).checked_sub(2).filter(|before| *before >= usize::from(start));
+        if let Some([save @ ops::SAVE, slot, ops::RUN, _, _, _, _, 0, ops::SAVE, end]) = before
+            .and_then(|before| code.get_mut(before..))
+            .and_then(|code| code.first_chunk_mut::<{ ops::KEEP_LEN as usize }>())
+            && *end == *slot + 1
+        {
+            *save = ops::KEEP;
         }
         pc = next;
     }

@@ -32,6 +32,11 @@ pub(crate) const NOT: u8 = 12;
 pub(crate) const ONE_OF: u8 = 13;
 pub(crate) const END: u8 = 14;
 pub(crate) const MATCH: u8 = 15;
+/// A `SAVE` behind which a possessive run without a literal stands, and the `SAVE` of its end: what most captures are, in
+/// one step. Read by itself it is the first of the three.
+pub(crate) const KEEP: u8 = 16;
+/// Bytes of the three.
+pub(crate) const KEEP_LEN: u16 = 2 + 6 + 2;
 
 /// What is kept of a text: the number is that of a capture's start, the next one its end's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +127,7 @@ pub fn decode(code: &[u8], pc: u16) -> Option<(Op<'_>, u16)> {
         }
         [IP, choice, ..] => (Op::Ip(choice), next(2, 0)),
         [HOST, choice, ..] => (Op::Host(choice), next(2, 0)),
-        [SAVE, slot, ..] => (Op::Save(slot), next(2, 0)),
+        [SAVE | KEEP, slot, ..] => (Op::Save(slot), next(2, 0)),
         [SPLIT, choice, low, high, ..] => (Op::Split(choice, u16::from_le_bytes([low, high])), next(4, 0)),
         [JMP, low, high, ..] => (Op::Jmp(u16::from_le_bytes([low, high])), next(3, 0)),
         [QSTR, ..] => (Op::Quoted, next(1, 0)),

@@ -55,8 +55,8 @@ enum Back {
     To(u16),
     /// Slot had `a`.
     Slot(u8),
-    /// The source was captured from `a` to `b`.
-    Source,
+    /// A slot was captured from `a` to `b`.
+    Pair(u8),
     /// A greedy run's next shorter end is below `b`, not below `a`.
     Greedy(u16),
     /// A lazy run's next longer end is `a`, not above `b`.
@@ -365,11 +365,45 @@ impl<'m, 't> Machine<'m, 't> {
         Ok(())
     }
 
-    /// Captures the source.
+    /// Captures a slot; returns what it was before.
     #[inline]
-    fn source(&mut self, from: usize, to: usize) {
-        let [start, end, ..] = &mut self.captures.0;
-        (*start, *end) = (from as u32, to as u32);
+    fn keep(&mut self, slot: u8, from: usize, to: usize) -> (u32, u32) {
+        match self.captures.0.get_mut(usize::from(slot)..).and_then(<[u32]>::first_chunk_mut) {
+            Some([start, end]) => {
+                let before = (*start, *end);
+                (*start, *end) = (from as u32, to as u32);
+                before
+            }
+            None => (UNSET, UNSET),
+        }
+    }
+
+    /// Captures a slot, until this path fails.
+    #[inline]
+    fn capture(&mut self, slot: u8, from: usize, to: usize) -> Step<()> {
+        let (start, end) = self.keep(slot, from, to);
+        if self.depth > 0 { self.push(Back::Pair(slot), start as usize, end as usize) } else { Ok(()) }
+    }
+
+    /// Captures the possessive run of a set at `at`; returns where it ends.
+    #[inline(never)]
+    fn kept(&mut self, slot: u8, set: u8, [min, max]: [u8; 2], at: usize) -> Step<usize> {
+        let len = span(self.sets, set, self.reach(at, max));
+        self.spend(len / 8)?;
+        if len < usize::from(min) {
+            return Err(Halt::Back);
+        }
+        self.capture(slot, at, at + len)?;
+        Ok(at + len)
+    }
+
+    /// What a run of at most `max` bytes may take at `at`.
+    #[inline]
+    fn reach(&self, at: usize, max: u8) -> &'t [u8] {
+        match max {
+            ops::UNBOUNDED => self.rest(at),
+            max => self.text.get(at..self.text.len().min(at + usize::from(max))).unwrap_or(&[]),
+        }
     }
 
     #[inline]
@@ -381,7 +415,7 @@ impl<'m, 't> Machine<'m, 't> {
     #[inline(always)]
     fn step(&mut self, code: &'m [u8], text: &'t [u8], pc: &mut u16, at: &mut usize) -> Step<()> {
         self.spend(1)?;
-        let Some(&[op, a, b, c, _, until]) = ops::fetch(code, *pc) else { return Err(Halt::Back) };
+        let Some(&[op, a, b, c, d, until]) = ops::fetch(code, *pc) else { return Err(Halt::Back) };
         match op {
             ops::LIT => {
                 let more = || begins(self.rest(*at), ops::operand(code, *pc, a));
@@ -401,11 +435,7 @@ impl<'m, 't> Machine<'m, 't> {
             }
             // A run that never gives back and stops at no literal.
             ops::RUN if until == 0 => {
-                let rest = match c {
-                    ops::UNBOUNDED => self.rest(*at),
-                    max => text.get(*at..text.len().min(*at + usize::from(max))).unwrap_or(&[]),
-                };
-                let len = span(self.sets, a, rest);
+                let len = span(self.sets, a, self.reach(*at, c));
                 self.spend(len / 8)?;
                 if len < usize::from(b) {
                     return Err(Halt::Back);
@@ -424,6 +454,10 @@ impl<'m, 't> Machine<'m, 't> {
                     self.push(Back::Slot(a), old as usize, 0)?;
                 }
                 *pc = pc.wrapping_add(2);
+            }
+            ops::KEEP => {
+                *at = self.kept(a, c, [d, until], *at)?;
+                *pc = pc.wrapping_add(ops::KEEP_LEN);
             }
             ops::SPLIT => {
                 let target = u16::from_le_bytes([b, c]);
@@ -460,11 +494,7 @@ impl<'m, 't> Machine<'m, 't> {
                 if let Some(addr) = found.addr {
                     self.seen = (*at, end, addr);
                 }
-                let [start, stop, ..] = self.captures.0;
-                if self.depth > 0 {
-                    self.push(Back::Source, start as usize, stop as usize)?;
-                }
-                self.source(*at, end);
+                self.capture(Slot::Source as u8, *at, end)?;
                 if found.may_shrink {
                     self.push(Back::Address(*pc), *at, end)?;
                 }
@@ -490,6 +520,9 @@ impl<'m, 't> Machine<'m, 't> {
                 if *at != text.len() {
                     return Err(Halt::Back);
                 }
+                if a == ops::MATCH {
+                    return Err(Halt::Match);
+                }
                 *pc = pc.wrapping_add(1);
             }
             ops::MATCH => return Err(Halt::Match),
@@ -513,8 +546,8 @@ impl<'m, 't> Machine<'m, 't> {
                     }
                     continue;
                 }
-                Back::Source => {
-                    self.source(a, b);
+                Back::Pair(slot) => {
+                    self.keep(slot, a, b);
                     continue;
                 }
                 Back::Greedy(pc) | Back::Lazy(pc) => match ops::run(self.code, pc) {
@@ -527,7 +560,7 @@ impl<'m, 't> Machine<'m, 't> {
                 Back::Address(pc) => match shorter(self.text.get(a..b).unwrap_or(&[])) {
                     Some((len, addr)) => {
                         self.seen = (a, a + len, addr);
-                        self.source(a, a + len);
+                        self.keep(Slot::Source as u8, a, a + len);
                         self.push(Back::Address(pc), a, a + len)?;
                         Ok((pc.wrapping_add(2), a + len))
                     }

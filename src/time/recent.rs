@@ -1,12 +1,11 @@
 //! The last date that was read, for logs in which many lines share one.
 
 use super::civil::Calendar;
-use core::cell::Cell;
+use core::cell::RefCell;
 
 /// A date's text that is worth keeping is no longer than this; ISO 8601 to the microsecond with its zone has 32.
 const KEPT: usize = 32;
 
-#[derive(Clone, Copy)]
 struct Last {
     text: [u8; KEPT],
     len: u8,
@@ -27,28 +26,32 @@ fn same(one: &[u8], other: &[u8]) -> bool {
 /// A calendar that remembers the last date it made sense of. One calendar, one zone: the same text is the same time.
 pub struct Recent<'c> {
     calendar: Calendar<'c>,
-    last: Cell<Last>,
+    last: RefCell<Last>,
 }
 
 impl<'c> Recent<'c> {
     /// Remembers nothing yet.
     pub const fn new(calendar: Calendar<'c>) -> Self {
-        Self { calendar, last: Cell::new(Last { text: [0; KEPT], len: 0, ms: 0 }) }
+        Self { calendar, last: RefCell::new(Last { text: [0; KEPT], len: 0, ms: 0 }) }
     }
 
     /// Milliseconds since 1970 that `text` stands for: as the last time, where it is the same text, else as `read`
     /// says. What `read` cannot tell is not remembered.
     #[inline]
     pub fn epoch_ms(&self, text: &[u8], read: impl FnOnce(&Calendar<'c>) -> Option<i64>) -> Option<i64> {
-        let last = self.last.get();
-        if last.len > 0 && last.text.get(..usize::from(last.len)).is_some_and(|kept| same(kept, text)) {
+        // Nothing that is called here has the date borrowed; if it had, dates would be read again and again.
+        if let Ok(last) = self.last.try_borrow()
+            && last.len > 0
+            && last.text.get(..usize::from(last.len)).is_some_and(|kept| same(kept, text))
+        {
             return Some(last.ms);
         }
         let ms = read(&self.calendar)?;
-        let mut kept = Last { text: [0; KEPT], len: text.len() as u8, ms };
-        if let Some(room) = kept.text.get_mut(..text.len()) {
+        if let Ok(mut last) = self.last.try_borrow_mut()
+            && let Some(room) = last.text.get_mut(..text.len())
+        {
             room.copy_from_slice(text);
-            self.last.set(kept);
+            (last.len, last.ms) = (text.len() as u8, ms);
         }
         Some(ms)
     }

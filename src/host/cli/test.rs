@@ -193,7 +193,7 @@ impl Tester<'_> {
             &mut tally,
             &mut |hit| {
                 if found.is_none() {
-                    found = Some(hit);
+                    found = Some(*hit);
                     // A test has no clock; sessions last as long as the input.
                     let now = Instant::ZERO;
                     sessions.feed(&hit, message.pid, message.host, message.times, now, &mut |event| {
