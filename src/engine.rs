@@ -10,7 +10,7 @@ mod orders;
 
 pub use orders::Order;
 
-use crate::addr::Addr;
+use crate::addr::{Addr, Prefix};
 use crate::blocklist::{Blocklist, Change, Reason, Scope};
 use crate::jail::{Allow, JailId, Policy, Sentence, Tracker, Why};
 use crate::matcher::{Hit, Matcher, Scratch, Wanted};
@@ -106,8 +106,8 @@ pub struct Input<'c> {
 pub trait Watcher {
     /// A rule matched.
     fn hit(&mut self, _message: &Message<'_>, _hit: &Hit<'_>) {}
-    /// A failure was counted by `jail` for the time `at`.
-    fn failure(&mut self, _jail: JailId, _failure: &Failure<'_>, _at: Instant) {}
+    /// A failure was counted by `jail` against `target`, of which its address is a part, for the time `at`.
+    fn failure(&mut self, _jail: JailId, _failure: &Failure<'_>, _target: Prefix, _at: Instant) {}
     /// A sentence was passed by `failures` failures; its change follows.
     fn sentence(&mut self, _sentence: &Sentence) {}
     /// The blocklist changed.

@@ -12,7 +12,7 @@
 //!
 //! | floor | module | takes → makes |
 //! |---|---|---|
-//! | 0 | [`addr`], [`time`], [`tally`], [`lru`], `sip` | prefixes, instants, counters, slots by hash and age, keyed hashes |
+//! | 0 | [`addr`], [`time`], [`tally`], [`lru`], `sip`, `word` | prefixes, instants, counters, slots by hash and age, keyed hashes, bytes a word at a time |
 //! | 0 | [`filter`] | rule text → tables; closed, so that build.rs can share it |
 //! | 1 | [`rules`] | the built-in tables |
 //! | 1 | [`frame`] | bytes → lines |
@@ -147,6 +147,7 @@ pub mod lru;
 mod sip;
 pub mod tally;
 pub mod time;
+mod word;
 
 pub mod filter;
 

@@ -94,7 +94,7 @@ impl Court<'_, '_, '_> {
         if self.blocklist.covers(failure.ip, jail.scope) {
             return self.tally.already_banned.bump();
         }
-        self.watch.failure(id, failure, at);
+        self.watch.failure(id, failure, target, at);
         let attempt = Attempt { target, count: failure.attempts, at };
         let random = self.random();
         match self.tracker.fail(id, &jail.policy, attempt, now, random) {

@@ -3,10 +3,12 @@
 use super::nft::{NftError, NftSink};
 use super::sole::{Sole, Taken};
 use crate::action::nftables::Op;
+use crate::addr::Prefix;
 use crate::blocklist::{Change, LISTED_ONLY, Reason};
 use crate::config::{Firewall, Settings};
 use crate::engine::{Rules, Watcher};
 use crate::jail::{JailId, Sentence};
+use crate::session::Failure;
 use crate::time::{Duration, Instant};
 use log::{debug, info, warn};
 use std::format;
@@ -152,7 +154,7 @@ pub(super) struct Live<'c> {
 }
 
 impl Watcher for Live<'_> {
-    fn failure(&mut self, jail: JailId, failure: &crate::session::Failure<'_>, _: Instant) {
+    fn failure(&mut self, jail: JailId, failure: &Failure<'_>, _: Prefix, _: Instant) {
         debug!("failure {} jail {} attempts {}", failure.ip, self.rules.name(jail), failure.attempts);
     }
 

@@ -7,6 +7,7 @@ use crate::addr::scan;
 use crate::filter::ops::Slot;
 use crate::filter::{Filter, Kind, Rule};
 use crate::syslog::{Form, Message};
+use crate::word::digits;
 use memchr::memchr_iter;
 
 /// A filter in use.
@@ -288,18 +289,18 @@ fn one<'t>(
     let [first, second, ..] = start.to_le_bytes();
     let [firsts, seconds] = &filter.starts;
     let mut marked = by_byte(firsts, first) & by_byte(seconds, second);
-    let mut at = 0;
+    // The last bit stands for itself and all rules behind it.
+    let mut behind = if marked >> 63 == 0 { filter.rules.len() } else { 64 };
     loop {
-        // The last bit stands for itself and all rules behind it.
-        if at < 63 || marked >> 63 == 0 {
-            if marked == 0 {
-                return None;
-            }
-            at = marked.trailing_zeros() as usize;
-            marked &= marked.wrapping_sub(1) | 1 << 63;
-        }
+        let at = if marked == 0 {
+            behind += 1;
+            behind - 1
+        } else {
+            let at = marked.trailing_zeros();
+            marked &= marked - 1;
+            at as usize
+        };
         let rule = filter.rules.get(at)?;
-        at += 1;
         if start & rule.mask != rule.key || rule.modes & active.mode == 0 {
             continue;
         }
@@ -374,8 +375,10 @@ fn head(kind: Kind, text: &[u8]) -> &[u8] {
 /// `[  311.423870] `.
 fn uptime(text: &[u8]) -> Option<&[u8]> {
     let inner = text.strip_prefix(b"[")?;
-    let len = inner.iter().take_while(|&&b| b.is_ascii_digit() || b == b'.' || b == b' ').count();
-    inner.get(len..)?.strip_prefix(b"] ")
+    let blanks = inner.iter().take_while(|&&b| b == b' ').count();
+    let seconds = inner.get(blanks..)?;
+    let parts = seconds.get(digits(seconds)..)?.strip_prefix(b".")?;
+    parts.get(digits(parts)..)?.strip_prefix(b"] ")
 }
 
 /// `2026/07/01 21:37:58 [error] 12#34: *56 `, the date where syslog carried it and the connection optional.

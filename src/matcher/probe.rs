@@ -3,6 +3,7 @@
 use crate::addr::{self, Addr};
 use crate::filter::Set;
 use crate::filter::ops;
+use crate::word::{WORD, alphanumeric_words};
 use memchr::memrchr;
 
 /// Whether `text` starts with `literal`. Most literals are short, and a call to compare them costs more than they do:
@@ -136,49 +137,12 @@ pub(super) fn span(sets: &[Set], index: u8, text: &[u8]) -> usize {
     }
 }
 
-/// A machine word, the bytes of which are looked at together.
-const WORD: usize = size_of::<usize>();
-
 /// [`span`] of a text whose first word is in. Hashes, names and most of what is long are letters and digits: where the set
 /// has all of them they are taken a word at a time.
 #[inline(never)]
 fn long(set: &Set, text: &[u8]) -> usize {
-    let mut at = WORD;
-    if set.has_alphanumerics() {
-        while let Some(word) = text.get(at..).and_then(<[u8]>::first_chunk)
-            && all_alphanumeric(usize::from_le_bytes(*word))
-        {
-            at += WORD;
-        }
-    }
+    let rest = text.get(WORD..).unwrap_or(b"");
+    let at = WORD + if set.has_alphanumerics() { alphanumeric_words(rest) } else { 0 };
     let rest = text.get(at..).unwrap_or(b"");
     at + rest.iter().position(|&b| !set.has(b)).unwrap_or(rest.len())
-}
-
-/// Whether all bytes of a word are ASCII letters or digits ("Bit Twiddling Hacks", determine if a word has a byte between m
-/// and n).
-fn all_alphanumeric(word: usize) -> bool {
-    const ONES: usize = usize::MAX / 255;
-    // The highest bit of each byte: whether its lower seven are at least `least`.
-    let from = |seven: usize, least: u8| seven + ONES * usize::from(0x80 - least);
-    let seven = word & (ONES * 0x7f);
-    let folded = seven | (ONES * 0x20);
-    let letter = from(folded, b'a') & !from(folded, b'z' + 1);
-    let digit = from(seven, b'0') & !from(seven, b'9' + 1);
-    (letter | digit) & !word & (ONES * 0x80) == ONES * 0x80
-}
-
-#[test]
-fn a_word_is_alphanumeric_if_each_byte_is() {
-    for place in 0..WORD {
-        for b in 0..=255u8 {
-            let mut word = [b'a'; WORD];
-            word[place] = b;
-            assert_eq!(
-                all_alphanumeric(usize::from_le_bytes(word)),
-                b.is_ascii_alphanumeric(),
-                "{b} at {place}"
-            );
-        }
-    }
 }

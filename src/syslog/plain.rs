@@ -10,6 +10,7 @@
 
 use super::class::{HOST_START, NAME, class};
 use super::tag::Head;
+use crate::word::{digits, letters};
 
 /// See the module. For the one caller that every line passes; the others share [`shared`].
 #[inline(always)]
@@ -39,12 +40,6 @@ pub(super) fn shared(text: &[u8]) -> Option<Head<'_>> {
     head(text)
 }
 
-/// A machine word, the bytes of which are looked at together ("Bit Twiddling Hacks", determine if a word has a byte
-/// between m and n): eight bytes where registers have 64 bits, four on the small machines.
-const WORD: usize = size_of::<usize>();
-/// One in each byte of a word.
-const ONES: usize = usize::MAX / 255;
-
 /// Splits `text` after the bytes of `class` that it starts with; `None` where that is all of it. Letters are of every
 /// class, and are most of any name: they are taken a word at a time.
 #[inline(always)]
@@ -54,38 +49,4 @@ fn span(text: &[u8], of: u8) -> Option<(&[u8], &[u8])> {
         end += 1;
     }
     text.split_at_checked(end)
-}
-
-/// How many ASCII letters `text` starts with; fewer may be said where it has less than a word or more letters than one.
-#[inline(always)]
-pub(super) fn letters(text: &[u8]) -> usize {
-    let Some(head) = text.first_chunk::<WORD>() else { return 0 };
-    let word = usize::from_le_bytes(*head);
-    let low = (word | (ONES * 0x20)) & (ONES * 0x7f);
-    let from_a = low + ONES * (0x80 - b'a' as usize);
-    let past_z = low + ONES * (0x7f - b'z' as usize);
-    leading(!from_a | past_z | word)
-}
-
-/// How many digits `text` starts with.
-#[inline(always)]
-pub(super) fn digits(text: &[u8]) -> usize {
-    let start = match text.first_chunk::<WORD>() {
-        Some(head) => {
-            let word = usize::from_le_bytes(*head) ^ (ONES * b'0' as usize);
-            leading(((word & (ONES * 0x7f)) + ONES * (0x7f - 9)) | word)
-        }
-        None => 0,
-    };
-    if start > 0 && start < WORD {
-        return start;
-    }
-    let rest = text.get(start..).unwrap_or(b"");
-    start + rest.iter().take_while(|b| b.is_ascii_digit()).count()
-}
-
-/// How many bytes stand before the first one whose highest bit is set.
-#[inline(always)]
-fn leading(marks: usize) -> usize {
-    ((marks & (ONES * 0x80)).trailing_zeros() / 8) as usize
 }

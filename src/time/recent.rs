@@ -35,8 +35,8 @@ impl<'c> Recent<'c> {
         Self { calendar, last: RefCell::new(Last { text: [0; KEPT], len: 0, ms: 0 }) }
     }
 
-    /// Milliseconds since 1970 that `text` stands for: as the last time, where it is the same text, else as `read`
-    /// says. What `read` cannot tell is not remembered.
+    /// Milliseconds since 1970 that `text` stands for: as the last time, where it is the same text or one of the same minute,
+    /// else as `read` says. What `read` cannot tell is not remembered.
     #[inline]
     pub fn epoch_ms(&self, text: &[u8], read: impl FnOnce(&Calendar<'c>) -> Option<i64>) -> Option<i64> {
         // Nothing that is called here has the date borrowed; if it had, dates would be read again and again.
@@ -45,6 +45,11 @@ impl<'c> Recent<'c> {
             && last.text.get(..usize::from(last.len)).is_some_and(|kept| same(kept, text))
         {
             return Some(last.ms);
+        }
+        if let Ok(mut last) = self.last.try_borrow_mut()
+            && let Some(ms) = last.go_to(text)
+        {
+            return Some(ms);
         }
         let ms = read(&self.calendar)?;
         if let Ok(mut last) = self.last.try_borrow_mut()
@@ -57,8 +62,30 @@ impl<'c> Recent<'c> {
     }
 }
 
+impl Last {
+    /// Becomes another date of the same minute; `None` where `text` is none. Zones change at whole minutes.
+    #[inline(never)]
+    fn go_to(&mut self, text: &[u8]) -> Option<i64> {
+        let (head, seconds) = text.split_last_chunk()?;
+        let (kept, last) = self.text.get_mut(..usize::from(self.len))?.split_last_chunk_mut()?;
+        // By the second colon, so that it is no zone's end.
+        if !matches!(head, [.., b':', _, _, b':']) || !same(kept, head) {
+            return None;
+        }
+        self.ms += 1000 * (number(*seconds)? - number(*last)?);
+        *last = *seconds;
+        Some(self.ms)
+    }
+}
+
+/// What two digits say, up to 59: where seconds are more, it is for the calendar to say what they are.
+fn number(digits: [u8; 2]) -> Option<i64> {
+    let [tens, ones] = digits.map(|b| b.wrapping_sub(b'0'));
+    (tens < 6 && ones < 10).then(|| i64::from(tens * 10 + ones))
+}
+
 #[test]
-fn only_the_same_text_is_not_read_again() {
+fn only_dates_of_the_same_minute_are_not_read_again() {
     let recent = Recent::new(Calendar::fixed(0, 0));
     let long = [b'x'; KEPT + 1];
     for (text, told, want) in [
@@ -72,8 +99,20 @@ fn only_the_same_text_is_not_read_again() {
         (b"", Some(7), Some(7)),
         (b"", Some(8), Some(8)),
         (b"Jul  1 21:37:58", Some(9), Some(9)),
-        (b"Jul  1 21:37:59", Some(10), Some(10)),
+        (b"Jul  1 21:37:59", None, Some(1009)),
+        (b"Jul  1 21:37:09", None, Some(-48_991)),
+        (b"Jul  1 21:37:58", None, Some(9)),
+        (b"Jul  1 21:37:60", Some(3), Some(3)),
+        (b"Jul  1 21:37:58", Some(9), Some(9)),
+        (b"Jul  1 21:37:5x", None, None),
+        (b"Jul  1 21:38:58", Some(10), Some(10)),
         (b"Jul  1 21:37:5", Some(11), Some(11)),
+        (b"2026-07-01T21:37:58", Some(20), Some(20)),
+        (b"2026-07-01T21:37:57", None, Some(-980)),
+        (b"2026-07-01T21:37:57+02:00", Some(21), Some(21)),
+        (b"2026-07-01T21:37:57+02:30", Some(22), Some(22)),
+        (b"1751405878", Some(23), Some(23)),
+        (b"1751405879", Some(24), Some(24)),
         (b"Jul  1 21:37:58.5", Some(12), Some(12)),
         (b"Jul  1 21:37:58.5", Some(13), Some(12)),
         (b"Jun  1 21:37:58.5", Some(14), Some(14)),

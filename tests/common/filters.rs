@@ -31,7 +31,7 @@ impl Memory {
         let mut scratch = Scratch { stack: &mut self.stack, memo: &mut self.memo, steps: 0 };
         let Parsed::Message(message) = parse(line) else { return tally };
         matcher.each(&message, matcher.wanted(&message, 1), &mut scratch, &mut tally, &mut |hit| {
-            told(&message, hit)
+            told(&message, *hit)
         });
         tally
     }

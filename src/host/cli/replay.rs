@@ -10,7 +10,7 @@ use crate::control::json::Writer;
 use crate::engine::{Clock, Engine, Input, Rules, Watcher};
 use crate::host::sys::stdio::Stdio;
 use crate::host::{clock, memory};
-use crate::jail::{JailId, Judged, Sentence};
+use crate::jail::{JailId, Sentence};
 use crate::session::Failure as Failed;
 use crate::syslog::{self, Parsed};
 use crate::tally::Count;
@@ -30,6 +30,8 @@ use std::vec::Vec;
 const KEPT: usize = 100;
 /// Sources remembered at first before those without a recent failure are dropped.
 const SOURCES: usize = 100_000;
+/// Failures of a source for which there is room from the start; most jails ban at the fifth.
+const ROOM: usize = 8;
 /// Bytes between two updates of the progress line.
 const STEP: u64 = 16 << 20;
 
@@ -263,9 +265,8 @@ impl Progress {
     }
 }
 
-/// Already here for the tables; std's own would be another 4 KB. A log that was made to collide only makes its own
-/// replay slow.
-type Hasher = core::hash::BuildHasherDefault<siphasher::sip::SipHasher13>;
+/// As the tables hash; std's own would be another 4 KB. A log that was made to collide only makes its own replay slow.
+type Hasher = core::hash::BuildHasherDefault<crate::sip::Blocks>;
 
 /// A line: the file's place on the command line, and the line's number in it.
 type Place = (u32, u32);
@@ -359,8 +360,7 @@ impl Report<'_> {
 }
 
 impl Watcher for Report<'_> {
-    fn failure(&mut self, jail: JailId, failure: &Failed<'_>, at: Instant) {
-        let Some(found) = self.rules.jails.get(usize::from(jail)) else { return };
+    fn failure(&mut self, jail: JailId, _: &Failed<'_>, target: Prefix, at: Instant) {
         self.latest = self.latest.max(at);
         if self.lines.len() >= self.most {
             let latest = self.latest;
@@ -373,15 +373,7 @@ impl Watcher for Report<'_> {
             // So that each look at all of them is paid for by as many new ones, even if all are recent.
             self.most = SOURCES.max(2 * self.lines.len());
         }
-        // As the engine finds whom a sentence names: a part of the source where not all of it may be banned.
-        let (ip, own) = (failure.ip, found.policy.ignoreself);
-        let mut target = found.policy.source(ip);
-        for allow in [&self.rules.allow, &found.allow] {
-            if let Judged::Ban(narrowed) = allow.judge(target, ip, own) {
-                target = narrowed;
-            }
-        }
-        let trail = self.lines.entry((jail, target)).or_default();
+        let trail = self.lines.entry((jail, target)).or_insert_with(|| Trail::with_capacity(ROOM));
         if trail.len() == KEPT {
             trail.pop_front();
         }

@@ -196,7 +196,7 @@ impl Tester<'_> {
                     found = Some(*hit);
                     // A test has no clock; sessions last as long as the input.
                     let now = Instant::ZERO;
-                    sessions.feed(&hit, message.pid, message.host, message.times, now, &mut |event| {
+                    sessions.feed(hit, message.pid, message.host, message.times, now, &mut |event| {
                         if let Event::Failure(f) = event {
                             let user = f.user.map(<[u8]>::to_vec);
                             completed.push(Completed { ip: f.ip, user, attempts: f.attempts });

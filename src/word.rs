@@ -1,0 +1,75 @@
+//! Machine words whose bytes are looked at together ("Bit Twiddling Hacks", determine if a word has a byte between m and n):
+//! eight bytes where registers have 64 bits, four on the small machines.
+//!
+//! In: text. Out: how many bytes at its start are as asked. What a few instructions say of a word without a branch takes several a
+//! byte otherwise, and ends in a branch that no processor foresees.
+
+#[cfg(test)]
+mod tests;
+
+/// Bytes of a machine word.
+pub(crate) const WORD: usize = size_of::<usize>();
+/// One in each byte of a word.
+const ONES: usize = usize::MAX / 255;
+/// The highest bit of each byte.
+const HIGH: usize = ONES * 0x80;
+/// The others.
+const LOW: usize = ONES * 0x7f;
+
+/// How many bytes stand before the first one whose highest bit is set.
+#[inline(always)]
+fn leading(marks: usize) -> usize {
+    ((marks & HIGH).trailing_zeros() / 8) as usize
+}
+
+/// The first word of `text`, its first byte the lowest.
+#[inline(always)]
+fn first(text: &[u8]) -> Option<usize> {
+    text.first_chunk().map(|word| usize::from_le_bytes(*word))
+}
+
+/// How many ASCII letters `text` starts with; fewer may be said where it has less than a word or more letters than one.
+#[inline(always)]
+pub(crate) fn letters(text: &[u8]) -> usize {
+    let Some(word) = first(text) else { return 0 };
+    let low = (word | (ONES * 0x20)) & LOW;
+    let from_a = low + ONES * (0x80 - b'a' as usize);
+    let past_z = low + ONES * (0x7f - b'z' as usize);
+    leading(!from_a | past_z | word)
+}
+
+/// How many digits `text` starts with.
+#[inline(always)]
+pub(crate) fn digits(text: &[u8]) -> usize {
+    let start = first(text).map_or(0, |word| {
+        let word = word ^ (ONES * b'0' as usize);
+        leading(((word & LOW) + ONES * (0x7f - 9)) | word)
+    });
+    if start > 0 && start < WORD {
+        return start;
+    }
+    let rest = text.get(start..).unwrap_or(b"");
+    start + rest.iter().take_while(|b| b.is_ascii_digit()).count()
+}
+
+/// How many bytes the words at the start of `text` have that are of ASCII letters and digits alone.
+#[inline(always)]
+pub(crate) fn alphanumeric_words(text: &[u8]) -> usize {
+    let mut at = 0;
+    while text.get(at..).and_then(first).is_some_and(all_alphanumeric) {
+        at += WORD;
+    }
+    at
+}
+
+/// Whether all bytes of a word are ASCII letters or digits.
+#[inline(always)]
+fn all_alphanumeric(word: usize) -> bool {
+    // The highest bit of each byte: whether its lower seven are at least `least`.
+    let from = |seven: usize, least: u8| seven + ONES * usize::from(0x80 - least);
+    let seven = word & LOW;
+    let folded = seven | (ONES * 0x20);
+    let letter = from(folded, b'a') & !from(folded, b'z' + 1);
+    let digit = from(seven, b'0') & !from(seven, b'9' + 1);
+    (letter | digit) & !word & HIGH == HIGH
+}
