@@ -67,7 +67,7 @@ impl Watcher for Watch {
         assert!([hit.user, hit.sess, hit.id].into_iter().flatten().all(|part| inside(part, message.line)));
     }
 
-    fn failure(&mut self, _: jail::JailId, failure: &Failure<'_>, _: Instant) {
+    fn failure(&mut self, _: jail::JailId, failure: &Failure<'_>, _: Prefix, _: Instant) {
         self.failures += 1;
         assert!(self.written.contains(&failure.ip), "{:?} stands in no line", failure.ip);
         assert!(failure.attempts >= 1);

@@ -209,10 +209,13 @@ fn text_for(filter: &Filter<'_>, entry: u16, dice: &mut Dice<'_>) -> Vec<u8> {
 fn seen_by_dispatch(filter: &Filter<'_>, place: usize, text: &[u8]) {
     let rule = &filter.rules[place];
     let Some(&first) = text.first() else { return };
-    assert!(filter.starts[usize::from(first % 16)] >> place.min(63) & 1 == 1, "not among the starts");
+    let second = text.get(1).map_or(0, |b| *b);
+    for (starts, b) in filter.starts.iter().zip([first, second]) {
+        assert!(starts[usize::from(b % 16)] >> place.min(63) & 1 == 1, "not among the starts");
+    }
     let start = text.iter().take(4).rev().fold(0, |n, &b| n << 8 | u32::from(b));
     assert_eq!(start & rule.mask, rule.key, "not under the key");
-    let need = &filter.code[usize::from(rule.need.0)..][..usize::from(rule.need.1)];
+    let need = &filter.code[usize::from(rule.need.at)..][..usize::from(rule.need.len)];
     assert!(need.is_empty() || memchr::memmem::find(text, need).is_some(), "without the needed literal");
 }
 
@@ -260,7 +263,8 @@ fn whole(filter: &Filter<'_>, text: &str, data: &[u8]) {
         let rule = &filter.rules[place];
         assert!((1..=filter.rules.len()).contains(&usize::from(rule.ordinal)));
         assert!((1..=lines).contains(&usize::from(rule.line)));
-        assert!(usize::from(rule.need.0) + usize::from(rule.need.1) <= code.len());
+        assert!(usize::from(rule.need.at) + usize::from(rule.need.len) <= code.len());
+        assert!(rule.need.rare < rule.need.len.max(1));
         not_forgeable(filter, &program);
         for _ in 0..4 {
             let text = text_for(filter, entry, &mut dice);

@@ -149,7 +149,7 @@ fn through_every_filter(text: &[u8]) {
             let (before, mut hits) = (scratch.steps, 0);
             index.each(&message, index.wanted(&message, u32::MAX), &mut scratch, &mut tally, &mut |hit| {
                 hits += 1;
-                within(&hit, text);
+                within(hit, text);
             });
             assert!(hits <= 1);
             let work = scratch.steps - before;
