@@ -130,6 +130,23 @@ fn old_lines_under_the_name_ban_nobody_and_new_ones_do() {
     until("the bans", 20, || edgeban.bans() == ["198.51.100.2", "198.51.100.3"]);
 }
 
+#[test]
+fn a_file_written_anew_does_not_count_twice() {
+    let folder = Folder::new();
+    let log = folder.join("log");
+    fs::write(&log, "").expect("a log");
+    let edgeban = Edgeban::start(folder.path(), &file_conf(&log), &[], &["--dry-run"]);
+    let lines = |lines: i64| until("the lines", 20, || edgeban.counter("engine", "lines") == lines);
+    write_lines(File::options().append(true).open(&log).expect("the log"), 0, 100);
+    lines(100);
+    for (n, edit) in ["1s/root/admin/", "2d", "1,20!d"].into_iter().enumerate() {
+        run(&format!("sed -i '{edit}' '{}'", log.display()));
+        write_lines(File::options().append(true).open(&log).expect("the log"), 1, 1);
+        lines(101 + n as i64);
+    }
+    assert_eq!((edgeban.bans(), edgeban.counter("engine", "failures")), (vec![], 1));
+}
+
 /// Lines of which every hundredth is a failure, as logs have them. They are from now: files that have just appeared are
 /// judged by their stamps.
 fn write_lines(out: impl Write, from: usize, count: usize) {

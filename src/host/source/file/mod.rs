@@ -7,6 +7,8 @@
 //!   counted. What is written between the copy and the truncation is lost to every reader.
 //! - **Old lines under the name**, copied or moved there: while a file is young, the stamps of its lines say from when
 //!   they are. A line without one is from now, unless its file was moved there with it.
+//! - **Written anew** and renamed to the name (`sed -i`, an editor): it goes on behind the last lines that the file
+//!   before it had, if both have them; what is before was read there.
 //! - **Late creation and deletion**: the nearest existing directory is watched; a file that was not there at the
 //!   start is read from its beginning.
 //! - **Start**: at the saved offset if the file is the one that was saved, else at its end, like `tail -F`.
@@ -20,7 +22,7 @@
 //!
 //! Limits: a rotated file that is deleted, compressed or moved out of its directory before it was ever opened
 //! is lost (and counted, as far as its renames can be followed); rotations while edgeban is down are followed
-//! for the saved file alone.
+//! for the saved file alone; a file that is written anew with other last lines is read whole, by its stamps.
 
 mod saved;
 mod tail;
@@ -234,7 +236,10 @@ impl FileSource {
             Begin::At(seen, at) if seen == id => (line_start(&file, at.min(size)), size),
             // Moved here with its content: an editor, or a log from elsewhere. Its stamps tell how old it is.
             Begin::Moved | Begin::Behind(..) => (0, size),
-            _ if replaced => (0, size),
+            _ if replaced => {
+                let again = self.old.last().and_then(|old| old.rewritten(&file, size, cx.buf));
+                again.map_or((0, size), |at| (at, 0))
+            }
             _ => (0, 0),
         };
         let mut tail = self.tail(file, id, offset, past, cx.now);

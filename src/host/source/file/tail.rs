@@ -1,6 +1,6 @@
 //! One open inode and how far it was read.
 
-use super::Saved;
+use super::{Saved, line_start};
 use crate::host::source::lines::Lines;
 use crate::host::source::{Cx, LineMeta, SourceTally, StreamKey};
 use crate::host::sys::inotify::Watch;
@@ -12,6 +12,9 @@ use std::vec::Vec;
 
 /// How many of the bytes read last are compared on each read.
 const SEEN: usize = 16;
+
+/// How many bytes of a file's last lines tell where another file has them.
+const LAST: usize = 256;
 
 /// How long a file that appeared or was emptied may be a copy that is still being written.
 const FRESH: Duration = Duration::from_secs(10);
@@ -123,6 +126,22 @@ impl Tail {
         self.file.metadata().map_or(0, |m| m.size())
     }
 
+    /// Where `new`, of `size` bytes, goes on if it is this file written anew, in whole or without some of its lines:
+    /// behind the last lines that are here too. Looks no further than `buf` is long.
+    pub(super) fn rewritten(&self, new: &File, size: u64, buf: &mut [u8]) -> Option<u64> {
+        let own = self.size();
+        let (mut here, mut there) = ([0; LAST], [0; LAST]);
+        let (end, last) = last_lines(&self.file, own, &mut here)?;
+        // Fewer bytes could be the end of any line.
+        let place = |at: &u64| last.len() == LAST || *at == end;
+        let at = [end, size].into_iter().find_map(|end| behind(last, new, end, buf).filter(place));
+        // Lines that came here while it was copied are read here.
+        at.or_else(|| {
+            let (end, last) = last_lines(new, size, &mut there)?;
+            (last.len() == LAST && behind(last, &self.file, own, buf).is_some()).then_some(end)
+        })
+    }
+
     /// Reads at most one buffer. Clears `pending` at the end of the file.
     pub(super) fn step(&mut self, cx: &mut Cx<'_>) {
         let keep = self.seen_len;
@@ -200,6 +219,27 @@ impl Tail {
     pub(super) fn save(&self) -> Option<Saved> {
         Saved::of(&self.file, self.id, self.line_end)
     }
+}
+
+/// The last bytes of the whole lines of a file of `size` bytes, and where they end. `None` without such a line.
+fn last_lines<'b>(file: &File, size: u64, bytes: &'b mut [u8; LAST]) -> Option<(u64, &'b [u8])> {
+    let end = line_start(file, size);
+    let len = end.min(LAST as u64);
+    let bytes = bytes.get_mut(..len as usize).filter(|_| len > 0)?;
+    file.read_exact_at(bytes, end - len).ok()?;
+    Some((end, bytes))
+}
+
+/// The last place behind `last`, the end of some line, among the bytes of `file` before `end` that fit `buf`.
+fn behind(last: &[u8], file: &File, end: u64, buf: &mut [u8]) -> Option<u64> {
+    let len = end.min(buf.len() as u64);
+    let window = buf.get_mut(..len as usize)?;
+    file.read_exact_at(window, end - len).ok()?;
+    let mut at = window.len();
+    while !window.get(..at)?.ends_with(last) {
+        at = memchr::memrchr(b'\n', window.get(..at.checked_sub(1)?)?)? + 1;
+    }
+    Some(end - len + at as u64)
 }
 
 impl Drop for Tail {

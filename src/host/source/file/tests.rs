@@ -235,6 +235,78 @@ fn truncation_starts_again_even_when_the_file_has_grown_past_the_old_end() {
     assert_eq!((rig.tally(0).truncated.get(), rig.tally(0).partial.get()), (2, 1));
 }
 
+/// Puts a file of this text in the place of `log`, as `sed -i` does.
+fn replace(log: &Path, text: &str) {
+    let new = log.with_extension("new");
+    fs::write(&new, text).unwrap();
+    fs::rename(new, log).unwrap();
+}
+
+#[test]
+fn a_file_written_anew_goes_on_where_it_was() {
+    let lines = |from: usize, to: usize| -> String {
+        (from..to).map(|n| format!("line {n} {}\n", "x".repeat(n % 50))).collect()
+    };
+    for (what, anew) in [
+        ("as it was", lines(0, 3000)),
+        ("without a line", lines(0, 1000) + &lines(1001, 3000)),
+        ("the last lines", lines(2900, 3000)),
+        ("with more", lines(0, 3000) + "more\n"),
+        ("without a line, with more", lines(0, 7) + &lines(8, 3000) + "more\n"),
+    ] {
+        let dir = Dir::new();
+        let (mut rig, log) = follow(&dir, Some(&lines(0, 2000)));
+        append(&log, &lines(2000, 2990));
+        after(&mut rig, 990);
+        // Some lines are not read yet, and one is not whole.
+        append(&log, &lines(2990, 3000));
+        append(&log, "be");
+        replace(&log, &if what == "as it was" { anew + "be" } else { anew });
+        after(&mut rig, 1000);
+        append(&log, if what == "as it was" { "gun\n" } else { "begun\n" });
+        append(&log, "next\n");
+        let want: &[&str] =
+            if what.ends_with("more") { &["more", "begun", "next"] } else { &["begun", "next"] };
+        after(&mut rig, 1000 + want.len());
+        let texts = rig.texts();
+        assert_eq!(texts[..1000].join("\n") + "\n", lines(2000, 3000), "{what}");
+        assert_eq!(&texts[1000..], want, "{what}");
+    }
+}
+
+#[test]
+fn lines_that_came_while_a_file_was_written_anew_are_read_once() {
+    let dir = Dir::new();
+    let (mut rig, log) = follow(&dir, Some(""));
+    let text = "a line of some length\n".repeat(99) + "the last\n";
+    append(&log, &text);
+    after(&mut rig, 100);
+    append(&log, "late\n");
+    replace(&log, &text);
+    after(&mut rig, 101);
+    append(&log, "next\n");
+    after(&mut rig, 102);
+    assert_eq!(rig.texts()[100..], ["late", "next"]);
+}
+
+#[test]
+fn another_file_in_the_place_of_the_first_is_read_whole() {
+    for (first, then) in [
+        ("", "one\n"),
+        ("two\n", "one\ntwo\n"),
+        ("two\n", "twenty-two\n"),
+        ("half", "half\n"),
+        (&"a line\n".repeat(99), &"another\n".repeat(99)),
+        (&("a line\n".repeat(50) + "end\n"), &"a line\n".repeat(20)),
+    ] {
+        let dir = Dir::new();
+        let (mut rig, log) = follow(&dir, Some(first));
+        replace(&log, then);
+        after(&mut rig, then.lines().count());
+        assert_eq!(rig.texts(), then.lines().collect::<Vec<_>>(), "{first}");
+    }
+}
+
 #[test]
 fn lines_of_a_young_file_are_fresh_also_where_they_are_read_late() {
     let dir = Dir::new();
