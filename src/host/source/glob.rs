@@ -7,7 +7,8 @@
 //! What is there at the start is begun as a single file is. A file that appears later is read from its start, the
 //! stamps in its lines saying how old they are; unless nobody wrote to it for [`IDLE`], then it is the past.
 //!
-//! At most [`MOST`] files at a time; the others are counted and said.
+//! At most [`MOST`] files at a time, those before all others that the run before has read; the others are counted and
+//! said.
 
 use super::file::{FileSource, Id, Saved};
 use super::{Cx, Error, SourceId, StreamKey};
@@ -133,6 +134,8 @@ impl Glob {
         (self.scanned, self.next_scan) = (cx.now, cx.now + SCAN);
         let first = self.saved.take();
         let mut found = Vec::new();
+        // Of too many, those that were read before go on: what was written to them since is not lost.
+        found.extend(first.iter().flatten().map(|(path, _)| path.clone()).filter(|path| path.is_file()));
         let mut over = expand(&self.pattern, self.inotify.as_ref(), &mut found);
         for slot in &mut self.files {
             // Its name may come back within the time that the rotated file is kept open.

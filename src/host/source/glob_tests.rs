@@ -160,3 +160,27 @@ fn too_many_files_are_counted() {
     rig.turn();
     assert_eq!(rig.tally(0).unfollowed.get(), 3, "once");
 }
+
+#[test]
+fn of_too_many_files_those_that_were_read_before_go_on() {
+    let dir = Dir::new();
+    let state = dir.at("state");
+    let specs = spec(&dir, "*.log");
+    for n in 0..MOST {
+        append(&dir.at(&format!("{n:03}.log")), "past\n");
+    }
+    let mut rig = Rig::new(Some(&state), &specs);
+    rig.turn();
+    rig.sources.stop();
+    for n in 0..MOST {
+        append(&dir.at(&format!("{n:03}.log")), "new\n");
+        // Of any order of names, some come before those.
+        for m in 0..3 {
+            append(&dir.at(&format!("{m}-{n}.log")), "another's\n");
+        }
+    }
+    let mut rig = Rig::new(Some(&state), &specs);
+    rig.rest();
+    assert_eq!(rig.texts(), ["new"; MOST]);
+    assert_eq!(rig.tally(0).unfollowed.get(), 3 * MOST as u64);
+}
