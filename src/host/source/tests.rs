@@ -359,6 +359,44 @@ fn a_unix_socket_that_was_removed_comes_back_and_another_daemons_is_left_alone()
 }
 
 #[test]
+fn the_unix_socket_is_made_where_a_symlink_leads() {
+    let dir = Dir::new();
+    let (path, place) = (dir.at("log"), dir.at("run/socket"));
+    std::os::unix::fs::symlink("other", &path).unwrap();
+    std::os::unix::fs::symlink(&place, dir.at("other")).unwrap();
+    let (poller, mut sources) = (Poller::new().unwrap(), Sources::new(None));
+    let mut errors = Vec::new();
+    let spec = [Spec::Unix { path: path.clone() }];
+    sources.apply(&poller, &spec, clock::now(), |e| errors.push(e.clone()));
+    assert_eq!(errors, [Error::Path(place.clone(), Errno::NOENT)], "the folder is missing");
+
+    fs::create_dir(dir.at("run")).unwrap();
+    drop(UnixDatagram::bind(&place).unwrap());
+    let mut rig = Rig { poller, sources, got: Vec::new(), ahead: crate::time::Duration::from_secs(11) };
+    rig.until("a socket in the place of the stale one", |rig| rig.state(0) == State::Up(1));
+    assert_eq!(fs::symlink_metadata(&place).unwrap().permissions().mode() & 0o777, 0o666);
+    let client = UnixDatagram::unbound().unwrap();
+    client.send_to(b"hello", &path).unwrap();
+    rig.until("the line", |rig| rig.got.len() == 1);
+
+    // Led elsewhere, who logs does not find it.
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(dir.at("elsewhere"), &path).unwrap();
+    rig.ahead = crate::time::Duration::from_secs(33);
+    rig.until("the other place", |_| dir.at("elsewhere").exists());
+    assert!(!place.exists());
+    client.send_to(b"there", &path).unwrap();
+    rig.until("the line", |rig| rig.got.len() == 2);
+    rig.sources.stop();
+    assert!(!dir.at("elsewhere").exists() && fs::symlink_metadata(&path).is_ok(), "the symlink stays");
+
+    let mut sources = Sources::new(None);
+    std::os::unix::fs::symlink("elsewhere", dir.at("elsewhere")).unwrap();
+    sources.apply(&rig.poller, &spec, clock::now(), |e| errors.push(e.clone()));
+    assert_eq!(errors[1..], [Error::Path(dir.at("elsewhere"), Errno(libc::ELOOP))]);
+}
+
+#[test]
 fn the_unix_socket_replaces_nothing_else() {
     let dir = Dir::new();
     let path = dir.at("log");

@@ -1,22 +1,28 @@
-//! The socket that `syslog(3)` writes to.
+//! The socket that `syslog(3)` writes to. Where its path is a symlink, as `/dev/log` may be, it is made where that
+//! leads: who logs follows it, too.
 
 use super::lines::Lines;
 use super::{Cx, Error, udp};
 use crate::host::poll::{Interest, Poller, Token};
 use crate::host::sys::{Errno, net};
 use crate::time::Instant;
-use std::fs::{self, Permissions};
+use std::fs::{self, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
-/// A bound Unix datagram socket. Dropping it removes its path, if that is still its own.
+/// A symlink may lead to the next so often.
+const HOPS: usize = 8;
+
+/// A bound Unix datagram socket. Dropping it removes it, and no symlink to it.
 #[derive(Debug)]
 pub(super) struct Unix {
     socket: UnixDatagram,
     lines: Lines,
     path: PathBuf,
+    /// Where the symlinks at the path led when it was made.
+    place: PathBuf,
     id: Option<(u64, u64)>,
     /// When to look whether its path still leads to it.
     pub(super) next_check: Instant,
@@ -24,20 +30,21 @@ pub(super) struct Unix {
 
 impl Unix {
     pub(super) fn open(poller: &Poller, token: Token, path: &Path) -> Result<Self, Error> {
-        let fail = |e: io::Error| Error::Path(path.into(), Errno::from(e));
-        let socket = match UnixDatagram::bind(path) {
+        let place = led_to(path);
+        let fail = |e: io::Error| Error::Path(place.clone(), Errno::from(e));
+        let socket = match UnixDatagram::bind(&place) {
             Ok(socket) => socket,
             Err(e) if e.raw_os_error() == Some(libc::EADDRINUSE) => {
-                remove_stale(path)?;
-                UnixDatagram::bind(path).map_err(fail)?
+                remove_stale(&place)?;
+                UnixDatagram::bind(&place).map_err(fail)?
             }
             Err(e) => return Err(fail(e)),
         };
-        let id = id_of(path);
-        let made =
-            Self { socket, lines: Lines::datagram(), path: path.into(), id, next_check: Instant::ZERO };
         // Any local program may log, as with any syslog daemon.
-        fs::set_permissions(path, Permissions::from_mode(0o666)).map_err(fail)?;
+        let opened = fs::set_permissions(&place, Permissions::from_mode(0o666)).map_err(fail);
+        let (id, lines) = (id_of(fs::symlink_metadata(&place)), Lines::datagram());
+        let made = Self { socket, lines, path: path.into(), place, id, next_check: Instant::ZERO };
+        opened?;
         poller.add(&made.socket, token, Interest::Read).map_err(|e| Error::Path(path.into(), e))?;
         net::receive_buffer(&made.socket, 1 << 18);
         Ok(made)
@@ -49,7 +56,7 @@ impl Unix {
 
     /// Whether its path still leads to it.
     pub(super) fn stands(&self) -> bool {
-        self.id.is_some() && id_of(&self.path) == self.id
+        self.id.is_some() && id_of(fs::metadata(&self.path)) == self.id
     }
 
     pub(super) fn ready(&mut self, cx: &mut Cx<'_>) {
@@ -60,15 +67,26 @@ impl Unix {
 
 impl Drop for Unix {
     fn drop(&mut self) {
-        if self.stands() {
-            let _ = fs::remove_file(&self.path);
+        if self.id.is_some() && id_of(fs::symlink_metadata(&self.place)) == self.id {
+            let _ = fs::remove_file(&self.place);
         }
     }
 }
 
-/// Device and inode of the path itself.
-fn id_of(path: &Path) -> Option<(u64, u64)> {
-    fs::symlink_metadata(path).ok().map(|m| (m.dev(), m.ino()))
+/// Device and inode.
+fn id_of(meta: io::Result<Metadata>) -> Option<(u64, u64)> {
+    meta.ok().map(|m| (m.dev(), m.ino()))
+}
+
+/// Where the symlinks at `path` lead, whether or not there is something.
+fn led_to(path: &Path) -> PathBuf {
+    let mut place = path.to_path_buf();
+    for _ in 0..HOPS {
+        let Ok(target) = fs::read_link(&place) else { break };
+        place.pop();
+        place.push(target);
+    }
+    place
 }
 
 /// Removes a socket that nobody listens on. Anything else stays and is an error.
