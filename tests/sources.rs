@@ -294,3 +294,19 @@ fn a_dry_run_does_not_move_the_place_where_the_next_run_begins() {
     let edgeban = Edgeban::start(folder.path(), &none, &[], &[]);
     until("the line", 20, || edgeban.counter("engine", "lines") == 1);
 }
+
+#[test]
+fn the_state_is_kept_also_where_its_folder_could_not_be_made_at_the_start() {
+    let folder = Folder::new();
+    let (log, state) = (folder.join("log"), folder.join("state"));
+    for file in [&log, &state] {
+        fs::write(file, "").expect("a file");
+    }
+    let conf = file_conf(&log).replace("option state_dir", "option firewall 'none'\n\toption state_dir");
+    let mut edgeban = Edgeban::start(folder.path(), &conf, &[], &[]);
+    edgeban.running.says("how far files were read is not saved; tried again every minute");
+    fs::remove_file(&state).expect("removed");
+    edgeban.running.signal(libc::SIGTERM);
+    assert_eq!(edgeban.running.ends(), Some(0));
+    assert!(state.join("offsets").exists());
+}

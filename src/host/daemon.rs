@@ -145,7 +145,7 @@ impl Daemon {
         let server = serve(control.clone(), settings, dry_run)?;
         let firewall = firewall(settings, dry_run, now)?;
         // A dry run would move the places from which the real one goes on.
-        let state = if dry_run { None } else { state_file(settings) };
+        let state = (!dry_run).then(|| state_file(settings));
         super::source::set_longest(settings.global.max_line as usize);
         let begun = Box::new(settings.global.clone());
         let mut core = Core {

@@ -7,7 +7,7 @@ use crate::config::{self, Settings, SourceKind};
 use crate::engine::Rules;
 use crate::frame::Framing;
 use core::net::SocketAddr;
-use log::{Level, info, log, warn};
+use log::{info, warn};
 use std::ffi::CString;
 use std::format;
 use std::path::PathBuf;
@@ -60,19 +60,9 @@ pub(super) fn ring(settings: &Settings) -> u16 {
     most.saturating_mul(2).max(10)
 }
 
-/// The file that remembers how far files were read; `None` where its folder cannot be made.
-pub(super) fn state_file(settings: &Settings) -> Option<PathBuf> {
-    let dir = PathBuf::from(settings.global.state_dir.as_str());
-    match std::fs::create_dir_all(&dir) {
-        Ok(()) => Some(dir.join("offsets")),
-        Err(e) => {
-            // Without it only the lines of the time when nobody read are lost.
-            let level =
-                if e.kind() == std::io::ErrorKind::PermissionDenied { Level::Debug } else { Level::Warn };
-            log!(level, "{}: {e}; files are read from their ends at each start", dir.display());
-            None
-        }
-    }
+/// The file that remembers how far files were read.
+pub(super) fn state_file(settings: &Settings) -> PathBuf {
+    PathBuf::from(settings.global.state_dir.as_str()).join("offsets")
 }
 
 /// A source of the settings as the sources stage takes it.

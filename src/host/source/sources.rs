@@ -12,6 +12,7 @@ use crate::host::poll::{Poller, Token};
 use crate::host::sys::Errno;
 use crate::host::sys::spawn::Child;
 use crate::time::{Duration, Instant};
+use log::Level;
 use std::boxed::Box;
 use std::path::{Path, PathBuf};
 use std::vec;
@@ -71,10 +72,10 @@ impl Sources {
     /// [`Token::owner`] of every descriptor of a source.
     pub const OWNER: u8 = 0;
 
-    /// None yet. `state` is the file that remembers how far files were read; without one every file is begun at its
-    /// end.
+    /// None yet. `state` is the file that remembers how far files were read, whose folder is made; without one every
+    /// file is begun at its end.
     pub fn new(state: Option<&Path>) -> Self {
-        Self {
+        let mut sources = Self {
             slots: Vec::new(),
             buf: vec![0; READ].into_boxed_slice(),
             orphans: Vec::new(),
@@ -82,7 +83,15 @@ impl Sources {
             written: Vec::new(),
             next_save: Instant::ZERO,
             unsaved: None,
+        };
+        if let Some(path) = state
+            && let Some(Err(e)) = path.parent().map(fs::create_dir_all)
+        {
+            // Who tries edgeban out without root need not be told: only lines of the time when nobody reads are lost.
+            let denied = e.kind() == io::ErrorKind::PermissionDenied;
+            sources.is_unsaved(path, e, if denied { Level::Debug } else { Level::Warn });
         }
+        sources
     }
 
     /// Makes the sources those of `specs`: what is there stays as it is, what is not named any more is closed, what is
@@ -283,12 +292,18 @@ impl Sources {
         match written.and_then(|()| fs::rename(&new, path)) {
             Ok(()) => (self.written, self.unsaved) = (text, None),
             Err(e) => {
-                let error = Error::Path(path.clone(), Errno::from(e));
-                if self.unsaved.as_ref() != Some(&error) {
-                    log::warn!("{error}; how far files were read is not saved");
-                    self.unsaved = Some(error);
-                }
+                let path = path.clone();
+                self.is_unsaved(&path, e, Level::Warn);
             }
+        }
+    }
+
+    /// Says once why the state file cannot be written; each save tries again.
+    fn is_unsaved(&mut self, path: &Path, e: io::Error, level: Level) {
+        let error = Error::Path(path.into(), Errno::from(e));
+        if self.unsaved.as_ref() != Some(&error) {
+            log::log!(level, "{error}; how far files were read is not saved; tried again every minute");
+            self.unsaved = Some(error);
         }
     }
 

@@ -507,7 +507,14 @@ fn the_folder_of_the_state_is_made_where_it_is_gone() {
     rig.rest();
     append(&log, "one\n");
     after(&mut rig, 1);
-    rig.sources.stop();
+    // There from the start; a file is in its place at the first save, and at the second one nothing.
+    fs::remove_dir(dir.at("a")).unwrap();
+    fs::write(dir.at("a"), "").unwrap();
+    rig.ahead = Duration::from_secs(61);
+    rig.rest();
+    fs::remove_file(dir.at("a")).unwrap();
+    rig.ahead = Duration::from_secs(122);
+    rig.rest();
     assert!(state.exists());
 }
 
