@@ -310,3 +310,27 @@ fn the_state_is_kept_also_where_its_folder_could_not_be_made_at_the_start() {
     assert_eq!(edgeban.running.ends(), Some(0));
     assert!(state.join("offsets").exists());
 }
+
+#[test]
+fn all_files_share_one_inotify_instance() {
+    let folder = Folder::new();
+    let mut conf = file_conf(&folder.join("log"));
+    for name in ["other", "*.txt"] {
+        let path = folder.join(name);
+        conf += &format!("config source\n\toption kind 'file'\n\toption path '{}'\n", path.display());
+    }
+    let files: Vec<_> = (0..64).map(|n| folder.join(&format!("{n}.txt"))).collect();
+    let append = || {
+        for file in &files {
+            write_lines(File::options().append(true).create(true).open(file).expect("a file"), 1, 1);
+        }
+    };
+    append();
+    let edgeban = Edgeban::start(folder.path(), &conf, &[], &["--dry-run"]);
+    append();
+    until("a line of each", 20, || edgeban.counter("engine", "lines") == 64);
+    let of = format!("/proc/{}/fd", edgeban.running.id());
+    let links = fs::read_dir(of).expect("its descriptors").flatten();
+    let is = |link: &std::path::PathBuf| link.to_string_lossy().contains("inotify");
+    assert_eq!(links.filter_map(|fd| fs::read_link(fd.path()).ok()).filter(is).count(), 1);
+}

@@ -11,17 +11,17 @@
 //! said.
 
 use super::file::{FileSource, Id, Saved};
+use super::watches::{Held, Watches};
 use super::{Cx, Error, SourceId, StreamKey};
 use crate::host::clock;
-use crate::host::poll::{Interest, Poller, Token};
-use crate::host::sys::file::c_path;
-use crate::host::sys::inotify::Inotify;
+use crate::host::sys::inotify::Event;
 use crate::time::{Duration, Instant};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
 use std::vec::Vec;
 
 /// The most files of one pattern, and the most directories that lead to them.
@@ -44,9 +44,9 @@ pub(super) fn is_pattern(path: &Path) -> bool {
 #[derive(Debug)]
 pub(super) struct Glob {
     pattern: PathBuf,
-    token: Token,
-    inotify: Option<Inotify>,
-    /// The n-th has the parts n + 1 of the tokens.
+    watches: Option<Rc<Watches>>,
+    /// The directories where more files may appear.
+    dirs: Vec<Held>,
     files: Vec<Option<FileSource>>,
     next_scan: Instant,
     scanned: Instant,
@@ -58,14 +58,13 @@ pub(super) struct Glob {
 
 impl Glob {
     /// Looks for its files with the first [`Glob::turn`].
-    pub(super) fn new(poller: &Poller, token: Token, pattern: &Path, saved: &[(PathBuf, Saved)]) -> Self {
+    pub(super) fn new(watches: Option<Rc<Watches>>, pattern: &Path, saved: &[(PathBuf, Saved)]) -> Self {
         let pattern = FileSource::absolute(pattern);
-        let inotify = Inotify::new().and_then(|i| poller.add(&i, token, Interest::Read).map(|()| i)).ok();
         let saved = saved.iter().filter(|(path, _)| matches(&pattern, path)).cloned().collect();
         Self {
             pattern,
-            token,
-            inotify,
+            watches,
+            dirs: Vec::new(),
             files: Vec::new(),
             next_scan: Instant::ZERO,
             scanned: Instant::ZERO,
@@ -104,19 +103,13 @@ impl Glob {
         }
     }
 
-    /// `part` 0 is what happens in the directories, `n` the file in place `n - 1`.
-    pub(super) fn ready(&mut self, part: u32, cx: &mut Cx<'_>) {
-        let Some(place) = (part as usize).checked_sub(1) else {
-            if let Some(inotify) = &self.inotify {
-                // Bounded: what is left is there in the next turn. Only that something happened matters.
-                let _ = inotify.read(cx.buf, |_| {});
-            }
+    /// As [`FileSource::hear`], for the directories and each file.
+    pub(super) fn hear(&mut self, event: &Event<'_>, now: Instant) {
+        // Only that something happened matters.
+        if event.mask & libc::IN_Q_OVERFLOW != 0 || self.dirs.iter().any(|dir| dir.told(event)) {
             self.next_scan = self.next_scan.min(self.scanned + RESCAN);
-            return;
-        };
-        if let Some(Some(file)) = self.files.get_mut(place) {
-            within(place, cx, |cx| file.ready(cx));
         }
+        self.files.iter_mut().flatten().for_each(|file| file.hear(event, now));
     }
 
     pub(super) fn turn(&mut self, cx: &mut Cx<'_>) {
@@ -136,7 +129,11 @@ impl Glob {
         let mut found = Vec::new();
         // Of too many, those that were read before go on: what was written to them since is not lost.
         found.extend(first.iter().flatten().map(|(path, _)| path.clone()).filter(|path| path.is_file()));
-        let mut over = expand(&self.pattern, self.inotify.as_ref(), &mut found);
+        let mut dirs = Vec::new();
+        let mut watch = |dir: &Path| dirs.extend(self.watches.as_ref().and_then(|w| w.dir(dir)));
+        let mut over = expand(&self.pattern, &mut watch, &mut found);
+        // What is there as before is watched on.
+        self.dirs = dirs;
         for slot in &mut self.files {
             // Its name may come back within the time that the rotated file is kept open.
             if slot.as_ref().is_some_and(|f| f.open_files() == 0 && !f.path().is_file()) {
@@ -170,9 +167,8 @@ impl Glob {
             if free == self.files.len() {
                 self.files.push(None);
             }
-            let token = Token { part: free as u32 + 1, ..self.token };
             let saved = first.iter().flatten().filter(|(p, _)| p == path).map(|(_, s)| *s).collect();
-            let mut file = FileSource::new(cx.poller, token, path, saved);
+            let mut file = FileSource::new(self.watches.clone(), path, saved);
             let idle = meta.is_some_and(|m| m.mtime().saturating_add(IDLE) <= clock::wall() / 1000);
             if first.is_none() && !idle {
                 file.begin_at_start();
@@ -210,9 +206,9 @@ fn within(place: usize, cx: &mut Cx<'_>, work: impl FnOnce(&mut Cx<'_>)) {
     });
 }
 
-/// Adds the files that `pattern` names to `found`, [`LOOKED`] at the most, and has `inotify` watch the directories
-/// where more may appear. Returns how many names were left out.
-fn expand(pattern: &Path, inotify: Option<&Inotify>, found: &mut Vec<PathBuf>) -> usize {
+/// Adds the files that `pattern` names to `found`, [`LOOKED`] at the most, and has the directories watched where more
+/// may appear. Returns how many names were left out.
+fn expand(pattern: &Path, watch: &mut dyn FnMut(&Path), found: &mut Vec<PathBuf>) -> usize {
     let mut dirs = Vec::from([PathBuf::from("/")]);
     let mut over = 0;
     let mut parts = pattern.components().filter_map(|c| match c {
@@ -230,11 +226,8 @@ fn expand(pattern: &Path, inotify: Option<&Inotify>, found: &mut Vec<PathBuf>) -
         }
         let mut inner = Vec::new();
         for dir in &dirs {
-            if let (Some(inotify), Ok(path)) = (inotify, c_path(dir)) {
-                let news = libc::IN_CREATE | libc::IN_MOVED_TO | libc::IN_ATTRIB | libc::IN_ONLYDIR;
-                // A directory that is not there, or one watch too many: found by the regular look.
-                let _ = inotify.watch(&path, news);
-            }
+            // A directory that is not there, or one watch too many: found by the regular look.
+            watch(dir);
             for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
                 let name = entry.file_name();
                 let wanted =
@@ -347,7 +340,7 @@ mod tests {
             fs::write(dir.at(&std::format!("{n}.log")), "").unwrap();
         }
         let mut found = Vec::new();
-        assert_eq!((expand(&dir.at("*.log"), None, &mut found), found.len()), (5, LOOKED));
+        assert_eq!((expand(&dir.at("*.log"), &mut |_| {}, &mut found), found.len()), (5, LOOKED));
     }
 
     /// The definition: each `*` takes nothing, or one byte and goes on.

@@ -29,6 +29,7 @@ mod stdin;
 mod tcp;
 mod udp;
 mod unix;
+mod watches;
 
 #[cfg(test)]
 mod glob_tests;

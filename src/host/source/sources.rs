@@ -7,14 +7,16 @@ use super::stdin::Stdin;
 use super::tcp::Tcp;
 use super::udp::Udp;
 use super::unix::Unix;
+use super::watches::Watches;
 use super::{Cx, Error, OnLine, READ, SourceId, SourceTally, Spec};
-use crate::host::poll::{Poller, Token};
+use crate::host::poll::{Interest, Poller, Token};
 use crate::host::sys::Errno;
 use crate::host::sys::spawn::Child;
 use crate::time::{Duration, Instant};
 use log::Level;
 use std::boxed::Box;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::vec;
 use std::vec::Vec;
 use std::{fs, io};
@@ -23,6 +25,9 @@ use std::{fs, io};
 const RETRY: Duration = Duration::from_secs(10);
 /// The shortest time between two writes of the state file, which may lie on flash.
 const SAVE: Duration = Duration::from_secs(60);
+
+/// In a token, the index of what is no source's: inotify.
+const NO_SOURCE: usize = u16::MAX as usize;
 
 /// How a source is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +64,8 @@ struct Slot {
 pub struct Sources {
     slots: Vec<Option<Slot>>,
     buf: Box<[u8]>,
+    /// What tells of files, once there is a source that reads some.
+    pub(super) watches: Option<Rc<Watches>>,
     /// Children of closed sources that have not been waited for.
     orphans: Vec<Child>,
     state: Option<PathBuf>,
@@ -78,6 +85,7 @@ impl Sources {
         let mut sources = Self {
             slots: Vec::new(),
             buf: vec![0; READ].into_boxed_slice(),
+            watches: None,
             orphans: Vec::new(),
             state: state.map(Into::into),
             written: Vec::new(),
@@ -96,7 +104,7 @@ impl Sources {
 
     /// Makes the sources those of `specs`: what is there stays as it is, what is not named any more is closed, what is
     /// new is opened. One that cannot be opened is reported to `failed` and tried again every ten seconds. Only the
-    /// first 65,536 are taken.
+    /// first 65,535 are taken.
     pub fn apply(&mut self, poller: &Poller, specs: &[Spec], now: Instant, mut failed: impl FnMut(&Error)) {
         self.save();
         for slot in &mut self.slots {
@@ -107,7 +115,16 @@ impl Sources {
             }
         }
         let saved = self.read_state();
-        for spec in specs.iter().take(1 << 16) {
+        if self.watches.is_none() && specs.iter().any(|spec| matches!(spec, Spec::File { .. })) {
+            let made = Watches::new().and_then(|w| {
+                poller.add(w.inotify(), token(NO_SOURCE), Interest::Read)?;
+                Ok(Rc::new(w))
+            });
+            self.watches = made
+                .inspect_err(|e| log::warn!("no inotify ({e}), looking at files every half second"))
+                .ok();
+        }
+        for spec in specs.iter().take(NO_SOURCE) {
             if self.slots.iter().flatten().any(|s| s.spec == *spec) {
                 continue;
             }
@@ -115,10 +132,11 @@ impl Sources {
             if free == self.slots.len() {
                 self.slots.push(None);
             }
-            let kind = open(poller, token(free), spec, &saved).unwrap_or_else(|error| {
-                failed(&error);
-                Kind::Down { error, retry: now + RETRY }
-            });
+            let kind =
+                open(poller, token(free), spec, &saved, self.watches.as_ref()).unwrap_or_else(|error| {
+                    failed(&error);
+                    Kind::Down { error, retry: now + RETRY }
+                });
             if let Some(slot) = self.slots.get_mut(free) {
                 *slot = Some(Slot { spec: spec.clone(), kind, tally: SourceTally::default() });
             }
@@ -128,6 +146,9 @@ impl Sources {
 
     /// Serves one event whose owner is [`Sources::OWNER`].
     pub fn ready(&mut self, poller: &Poller, token: Token, now: Instant, on_line: &mut OnLine<'_>) {
+        if usize::from(token.index) == NO_SOURCE {
+            return self.hear(now);
+        }
         let Some(Some(slot)) = self.slots.get_mut(usize::from(token.index)) else { return };
         let cx = &mut Cx {
             poller,
@@ -141,12 +162,24 @@ impl Sources {
             Kind::Udp(s) => s.ready(cx),
             Kind::Tcp(s) => s.ready(token.part, cx),
             Kind::Unix(s) => s.ready(cx),
-            Kind::File(s) => s.ready(cx),
-            Kind::Glob(s) => s.ready(token.part, cx),
             Kind::Logread(s) => s.ready(cx),
             Kind::Stdin(s) => s.ready(cx),
-            Kind::Down { .. } => {}
+            Kind::File(_) | Kind::Glob(_) | Kind::Down { .. } => {}
         }
+    }
+
+    /// Tells all files what inotify says. They do in their turn what follows.
+    fn hear(&mut self, now: Instant) {
+        let Self { watches: Some(watches), slots, buf, .. } = self else { return };
+        watches.read(buf, |event| {
+            for slot in slots.iter_mut().flatten() {
+                match &mut slot.kind {
+                    Kind::File(s) => s.hear(event, now),
+                    Kind::Glob(s) => s.hear(event, now),
+                    _ => {}
+                }
+            }
+        });
     }
 
     /// Goes on with what is not told by an event: the rest of a file, restarts, retries, the state file. To be
@@ -169,7 +202,7 @@ impl Sources {
                 Kind::Logread(s) => s.turn(cx),
                 Kind::Stdin(s) => s.turn(cx),
                 Kind::Down { retry, error: before } if *retry <= now => {
-                    slot.kind = open(poller, token(index), &slot.spec, &[])
+                    slot.kind = open(poller, token(index), &slot.spec, &[], None)
                         .inspect(|_| log::info!("{before}: no longer, it is read now"))
                         .unwrap_or_else(|error| Kind::Down { error, retry: now + RETRY });
                 }
@@ -178,7 +211,7 @@ impl Sources {
                     // Removed, or replaced by another daemon: who logs does not find ours any more.
                     if !s.stands() {
                         slot.tally.errors.bump();
-                        slot.kind = open(poller, token(index), &slot.spec, &[])
+                        slot.kind = open(poller, token(index), &slot.spec, &[], None)
                             .inspect(|_| log::warn!("{}: was removed, made anew", s.path().display()))
                             .unwrap_or_else(|error| {
                                 log::warn!("{error}; tried again every 10 s");
@@ -188,6 +221,9 @@ impl Sources {
                 }
                 Kind::Udp(_) | Kind::Unix(_) | Kind::Down { .. } => {}
             }
+        }
+        if self.watches.as_ref().is_some_and(|w| w.wanted()) {
+            self.hear(now);
         }
         if self.next_save <= now {
             self.next_save = now + SAVE;
@@ -341,7 +377,13 @@ fn token(index: usize) -> Token {
     Token::new(Sources::OWNER, index as u16, 0)
 }
 
-fn open(poller: &Poller, token: Token, spec: &Spec, saved: &[(PathBuf, Saved)]) -> Result<Kind, Error> {
+fn open(
+    poller: &Poller,
+    token: Token,
+    spec: &Spec,
+    saved: &[(PathBuf, Saved)],
+    watches: Option<&Rc<Watches>>,
+) -> Result<Kind, Error> {
     Ok(match spec {
         Spec::Udp { listen } => Kind::Udp(Udp::open(poller, token, *listen)?),
         Spec::Tcp { listen, connections, framing } => {
@@ -349,12 +391,12 @@ fn open(poller: &Poller, token: Token, spec: &Spec, saved: &[(PathBuf, Saved)]) 
         }
         Spec::Unix { path } => Kind::Unix(Unix::open(poller, token, path)?),
         Spec::File { path } if glob::is_pattern(path) => {
-            Kind::Glob(Box::new(Glob::new(poller, token, path, saved)))
+            Kind::Glob(Box::new(Glob::new(watches.cloned(), path, saved)))
         }
         Spec::File { path } => {
             let own = |(p, s): &(PathBuf, Saved)| (*p == FileSource::absolute(path)).then_some(*s);
             let saved = saved.iter().filter_map(own).collect();
-            Kind::File(Box::new(FileSource::new(poller, token, path, saved)))
+            Kind::File(Box::new(FileSource::new(watches.cloned(), path, saved)))
         }
         Spec::Logread { argv } => Kind::Logread(Box::new(Logread::new(token, argv))),
         Spec::Stdin { framing } => Kind::Stdin(Stdin::open(poller, token, *framing)?),

@@ -35,18 +35,20 @@ pub use saved::Saved;
 pub use tail::Id;
 
 use super::lines::longest;
+use super::watches::Watches;
 use super::{Cx, Error};
-use crate::host::poll::{Interest, Poller, Token};
 use crate::host::sys::Errno;
+use crate::host::sys::inotify::Event;
 use crate::time::{Duration, Instant};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::vec;
 use std::vec::Vec;
 use tail::{Tail, is_open, left};
-use watch::Watcher;
+use watch::{Changes, Watcher};
 
 /// How long a rotated file is kept open after its last line.
 pub const GRACE: Duration = Duration::from_secs(60);
@@ -91,15 +93,10 @@ enum Begin {
 
 impl FileSource {
     /// Looks for its file with the first [`FileSource::turn`]. `saved` is what [`FileSource::save`] gave.
-    pub(super) fn new(poller: &Poller, token: Token, path: &Path, saved: Vec<Saved>) -> Self {
-        let watcher =
-            Watcher::new().and_then(|w| poller.add(w.inotify(), token, Interest::Read).map(|()| w));
-        let watcher = watcher
-            .inspect_err(|e| log::warn!("{}: no inotify ({e}), looking every half second", path.display()))
-            .ok();
+    pub(super) fn new(watches: Option<Rc<Watches>>, path: &Path, saved: Vec<Saved>) -> Self {
         Self {
             path: Self::absolute(path),
-            watcher,
+            watcher: watches.map(Watcher::new),
             current: None,
             old: Vec::new(),
             begin: Begin::End,
@@ -144,30 +141,36 @@ impl FileSource {
         retire.min().unwrap_or(Instant::NEVER).min(self.next_check)
     }
 
-    /// inotify has something to say.
-    pub(super) fn ready(&mut self, cx: &mut Cx<'_>) {
-        let Some(watcher) = &mut self.watcher else { return };
-        let changes = watcher.read(cx.now, cx.buf, |watch| {
-            for tail in self.current.iter_mut().chain(&mut self.old) {
-                tail.pending |= tail.watch == Some(watch);
+    /// Takes what inotify says, of this file or of another; the next turn does what follows.
+    pub(super) fn hear(&mut self, event: &Event<'_>, now: Instant) {
+        let mut own = false;
+        for tail in self.current.iter_mut().chain(&mut self.old) {
+            if tail.watch.as_ref().is_some_and(|watch| watch.told(event)) {
+                own = true;
+                tail.pending |= event.mask & libc::IN_MODIFY != 0;
             }
-        });
-        cx.tally.untraced.add(changes.untraced);
-        if changes.overflow {
-            cx.tally.errors.bump();
-            self.current.iter_mut().chain(&mut self.old).for_each(|t| t.pending = true);
         }
-        if changes.recheck || (changes.attributes && self.error.is_some()) {
-            self.check(cx, changes.replaced);
+        if let Some(watcher) = &mut self.watcher {
+            watcher.hear(event, own, now);
         }
     }
 
     pub(super) fn turn(&mut self, cx: &mut Cx<'_>) {
-        if self.next_check <= cx.now {
+        let changes = self.watcher.as_mut().map_or_else(Changes::default, |w| w.changes(cx.now));
+        cx.tally.untraced.add(changes.untraced);
+        cx.tally.errors.add(changes.overflow.into());
+        let due = self.next_check <= cx.now;
+        if due || changes.overflow {
             // A file that another machine writes, or one beyond the limit of watches, gives no events.
             self.current.iter_mut().chain(&mut self.old).for_each(|t| t.pending = true);
+        }
+        if due {
             self.next_check = Instant::NEVER;
-            self.check(cx, false);
+        }
+        if due || changes.recheck || changes.attributes && self.error.is_some() {
+            self.check(cx, changes.replaced);
+        }
+        if due {
             let blind = self.watcher.is_none() || self.current.as_ref().is_some_and(|t| t.watch.is_none());
             self.next_check = self.next_check.min(cx.now + if blind { CHECK_BLIND } else { CHECK });
         }
@@ -273,7 +276,6 @@ impl FileSource {
     /// What was renamed before the first file was opened is the past; whatever else has happened is looked at again.
     fn settle(&mut self, cx: &mut Cx<'_>) {
         if let Some(watcher) = &mut self.watcher {
-            watcher.read(cx.now, cx.buf, |_| {});
             watcher.forget_moves();
         }
         self.next_check = cx.now;
@@ -385,7 +387,7 @@ impl FileSource {
         let mut tail = self.old.remove(place);
         tail.close(cx.tally);
         if let Some(watcher) = &mut self.watcher {
-            watcher.forget(tail.watch, tail.id);
+            watcher.forget(tail.id);
         }
     }
 

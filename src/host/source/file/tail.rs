@@ -2,8 +2,8 @@
 
 use super::{Saved, line_start};
 use crate::host::source::lines::Lines;
+use crate::host::source::watches::Held;
 use crate::host::source::{Cx, LineMeta, SourceTally, StreamKey};
-use crate::host::sys::inotify::Watch;
 use crate::time::{Duration, Instant};
 use std::fs::{File, Metadata};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -63,7 +63,7 @@ pub(super) fn is_open(id: Id) -> bool {
 pub(super) struct Tail {
     file: File,
     pub(super) id: Id,
-    pub(super) watch: Option<Watch>,
+    pub(super) watch: Option<Held>,
     /// There may be bytes that were not read.
     pub(super) pending: bool,
     /// When it last gave a byte, or lost its name.
@@ -89,7 +89,7 @@ impl Tail {
         id: Id,
         offset: u64,
         past: u64,
-        watch: Option<Watch>,
+        watch: Option<Held>,
         now: Instant,
     ) -> Self {
         with_open(|open| open.push(id));

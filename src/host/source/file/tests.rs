@@ -1,6 +1,6 @@
 //! Files under rotation, truncation and restarts.
 
-use crate::host::poll::{Poller, Token};
+use crate::host::poll::Poller;
 use crate::host::source::tests::{Dir, Rig};
 use crate::host::source::{Cx, Error, READ, SourceId, SourceTally, Spec, State};
 use crate::host::sys::Errno;
@@ -523,9 +523,7 @@ fn without_inotify_the_file_is_looked_at_every_half_second() {
     let dir = Dir::new();
     let log = dir.at("log");
     let poller = Poller::new().unwrap();
-    let token = Token::new(0, 0, 0);
-    let mut source = super::FileSource::new(&poller, token, &log, Vec::new());
-    source.watcher = None;
+    let mut source = super::FileSource::new(None, &log, Vec::new());
     let (mut now, mut tally, mut lines) = (Instant::ZERO, SourceTally::default(), Vec::new());
     let mut buf = vec![0; READ];
     for step in 0..8 {

@@ -2,9 +2,8 @@
 
 use super::open;
 use super::tail::Id;
-use crate::host::sys::Errno;
-use crate::host::sys::file::c_path;
-use crate::host::sys::inotify::{Event, Inotify, Watch};
+use crate::host::source::watches::{Held, Watches};
+use crate::host::sys::inotify::Event;
 use crate::time::{Duration, Instant};
 use std::ffi::OsStr;
 use std::format;
@@ -12,6 +11,7 @@ use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::vec::Vec;
 
 /// Symlinks followed from the name to the file.
@@ -23,22 +23,13 @@ const FLIGHT: Duration = Duration::from_secs(1);
 /// How long a renamed file is followed after its last rename, if it is not open.
 const TRAIL: Duration = Duration::from_secs(60);
 
-const DIR: u32 = libc::IN_CREATE
-    | libc::IN_MOVED_FROM
-    | libc::IN_MOVED_TO
-    | libc::IN_DELETE
-    | libc::IN_ATTRIB
-    | libc::IN_DELETE_SELF
-    | libc::IN_MOVE_SELF
-    | libc::IN_ONLYDIR;
 /// What changes whom a name means.
 const SHAPE: u32 = libc::IN_CREATE | libc::IN_MOVED_FROM | libc::IN_MOVED_TO | libc::IN_DELETE;
-const FILE: u32 = libc::IN_MODIFY | libc::IN_ATTRIB;
 
 /// A watched directory and the name in it that leads to the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Step {
-    watch: Watch,
+    watch: Held,
     dir: PathBuf,
     name: Vec<u8>,
     /// The name is that of the directory of the next step. It says when that one is gone: a deleted file in it that is
@@ -58,7 +49,7 @@ struct Moved {
     at: Instant,
 }
 
-/// What [`Watcher::read`] found.
+/// What [`Watcher::hear`] found.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     /// The name may mean another file now.
@@ -75,28 +66,27 @@ pub(super) struct Changes {
 
 #[derive(Debug)]
 pub(super) struct Watcher {
-    inotify: Inotify,
+    watches: Rc<Watches>,
     steps: Vec<Step>,
     moved: Vec<Moved>,
     /// The file that bears the name, as far as is known.
     bearer: Option<Id>,
+    changes: Changes,
+    /// The round of [`Watches::read`] whose events are of the past.
+    past: Option<u32>,
 }
 
 impl Watcher {
-    pub(super) fn new() -> Result<Self, Errno> {
-        Ok(Self { inotify: Inotify::new()?, steps: Vec::new(), moved: Vec::new(), bearer: None })
-    }
-
-    pub(super) const fn inotify(&self) -> &Inotify {
-        &self.inotify
+    pub(super) fn new(watches: Rc<Watches>) -> Self {
+        let (steps, moved, changes) = (Vec::new(), Vec::new(), Changes::default());
+        Self { watches, steps, moved, bearer: None, changes, past: None }
     }
 
     /// Watches an open file for writes. By its descriptor, since the name may mean another one by now.
-    pub(super) fn watch_file(&self, file: &File, path: &Path) -> Option<Watch> {
+    pub(super) fn watch_file(&self, file: &File, path: &Path) -> Option<Held> {
         let own = format!("/proc/self/fd/{}", file.as_raw_fd());
-        let by = |path: &Path| c_path(path).and_then(|path| self.inotify.watch(&path, FILE));
         // Without /proc a wrong guess costs time, not lines: the regular check finds it.
-        by(Path::new(&own)).or_else(|_| by(path)).ok()
+        self.watches.file(Path::new(&own)).or_else(|| self.watches.file(path))
     }
 
     /// The file `id` is open and bears the name: if it is renamed, it cannot be lost.
@@ -104,59 +94,45 @@ impl Watcher {
         self.bearer = id;
     }
 
-    /// Forgets the renames seen so far: they were of files that are not ours.
+    /// Forgets the renames so far, also those that are queued: they were of files that are not ours.
     pub(super) fn forget_moves(&mut self) {
         self.moved.clear();
+        self.past = Some(self.watches.want());
     }
 
     /// An old file was closed.
-    pub(super) fn forget(&mut self, watch: Option<Watch>, id: Id) {
-        if let Some(watch) = watch {
-            self.inotify.unwatch(watch);
-        }
+    pub(super) fn forget(&mut self, id: Id) {
         self.moved.retain(|m| m.id != Some(id));
     }
 
-    /// Takes all events that are queued. `modified` is called for each file that was written to.
-    pub(super) fn read(
-        &mut self,
-        now: Instant,
-        buf: &mut [u8],
-        mut modified: impl FnMut(Watch),
-    ) -> Changes {
-        let mut changes = Changes::default();
-        let Self { inotify, steps, moved, bearer } = self;
-        // Bounded, as every turn is; the rest stays queued, in its order.
-        for _ in 0..4 {
-            let more = inotify.read(buf, |event| {
-                if event.mask & libc::IN_Q_OVERFLOW != 0 {
-                    (changes.overflow, changes.recheck) = (true, true);
-                }
-                if event.mask & libc::IN_MODIFY != 0 {
-                    modified(event.watch);
-                }
-                changes.attributes |= event.mask & libc::IN_ATTRIB != 0;
-                let Some(step) = steps.iter().find(|s| s.watch == event.watch) else { return };
-                let gone = libc::IN_DELETE_SELF | libc::IN_MOVE_SELF | libc::IN_IGNORED | libc::IN_UNMOUNT;
-                changes.recheck |= event.mask & gone != 0;
-                // A directory may lead to the name by two ways.
-                let by = |above| {
-                    let mut ways = steps.iter().filter(|s| s.watch == event.watch && s.name == event.name);
-                    ways.any(|s| s.above == above)
-                };
-                changes.recheck |= event.mask & SHAPE != 0 && by(true);
-                let named = event.mask & SHAPE != 0 && by(false);
-                let named = named.then(|| core::mem::take(bearer));
-                trace(moved, &event, &step.dir, named, now, &mut changes);
-            });
-            if !matches!(more, Ok(true)) {
-                break;
-            }
+    /// Takes an event, of a file of ours (`own`) or of what leads to the name, and keeps what follows from it.
+    pub(super) fn hear(&mut self, event: &Event<'_>, own: bool, now: Instant) {
+        let Self { watches, steps, moved, bearer, changes, past } = self;
+        if event.mask & libc::IN_Q_OVERFLOW != 0 {
+            (changes.overflow, changes.recheck) = (true, true);
         }
-        moved.retain(|m| {
+        let step = steps.iter().find(|s| s.watch.told(event));
+        changes.attributes |= event.mask & libc::IN_ATTRIB != 0 && (own || step.is_some());
+        let Some(step) = step.filter(|_| *past != Some(watches.round())) else { return };
+        let gone = libc::IN_DELETE_SELF | libc::IN_MOVE_SELF | libc::IN_IGNORED | libc::IN_UNMOUNT;
+        changes.recheck |= event.mask & gone != 0;
+        // A directory may lead to the name by two ways.
+        let by = |above| {
+            let mut ways = steps.iter().filter(|s| s.watch.told(event) && s.name == event.name);
+            ways.any(|s| s.above == above)
+        };
+        changes.recheck |= event.mask & SHAPE != 0 && by(true);
+        let named = event.mask & SHAPE != 0 && by(false);
+        let named = named.then(|| core::mem::take(bearer));
+        trace(moved, event, &step.dir, named, now, changes);
+    }
+
+    /// What was heard since the last call.
+    pub(super) fn changes(&mut self, now: Instant) -> Changes {
+        self.moved.retain(|m| {
             m.place.is_some() && m.at + TRAIL > now || m.place.is_none() && m.at + FLIGHT > now
         });
-        changes
+        core::mem::take(&mut self.changes)
     }
 
     /// The renamed files whose place is new: each opened, if it can be.
@@ -189,19 +165,14 @@ impl Watcher {
                 _ => break,
             }
         }
-        for old in &self.steps {
-            if !steps.iter().any(|s| s.watch == old.watch) {
-                self.inotify.unwatch(old.watch);
-            }
-        }
+        // What both have is watched on.
         self.steps = steps;
     }
 
     /// Watches the directory that `dir` lies in, where there is one that can be watched.
     fn above(&self, dir: &Path) -> Option<Step> {
         let (above, name) = (dir.parent()?, dir.file_name()?.as_bytes().to_vec());
-        let watch = c_path(above).and_then(|above| self.inotify.watch(&above, DIR)).ok()?;
-        Some(Step { watch, dir: above.into(), name, above: true })
+        Some(Step { watch: self.watches.dir(above)?, dir: above.into(), name, above: true })
     }
 
     /// Watches the directory of `path`, or the nearest one above that can be watched.
@@ -222,7 +193,7 @@ impl Watcher {
     fn climb<'p>(&self, path: &'p Path) -> Option<(Step, &'p Path)> {
         path.ancestors().find_map(|child| {
             let (dir, name) = (child.parent()?, child.file_name()?);
-            let watch = c_path(dir).and_then(|dir| self.inotify.watch(&dir, DIR)).ok()?;
+            let watch = self.watches.dir(dir)?;
             Some((Step { watch, dir: dir.into(), name: name.as_bytes().to_vec(), above: false }, child))
         })
     }
