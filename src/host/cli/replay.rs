@@ -12,6 +12,7 @@ use crate::host::sys::stdio::Stdio;
 use crate::host::{clock, memory};
 use crate::jail::{JailId, Judged, Sentence};
 use crate::session::Failure as Failed;
+use crate::sip::Key;
 use crate::syslog::{self, Parsed};
 use crate::tally::Count;
 use crate::time::civil::{Calendar, Civil, rfc3339};
@@ -263,9 +264,25 @@ impl Progress {
     }
 }
 
-/// Already here for the tables; std's own would be another 4 KB. A log that was made to collide only makes its own
-/// replay slow.
-type Hasher = core::hash::BuildHasherDefault<siphasher::sip::SipHasher13>;
+/// The tables' hash, which is here already; std's own would be another 4 KB. A log that was made to collide only makes
+/// its own replay slow.
+struct Hasher(Key);
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self(Key::new([0, 0]))
+    }
+}
+
+impl core::hash::Hasher for Hasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = self.0.text(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.finish()
+    }
+}
 
 /// A line: the file's place on the command line, and the line's number in it.
 type Place = (u32, u32);
@@ -286,7 +303,7 @@ struct Report<'r> {
     /// The line of the first failure that was too late to count.
     late: Option<Place>,
     latest: Instant,
-    lines: HashMap<(JailId, Prefix), Trail, Hasher>,
+    lines: HashMap<(JailId, Prefix), Trail, core::hash::BuildHasherDefault<Hasher>>,
     /// As many sources are remembered before those without a recent failure are dropped.
     most: usize,
     /// Lines of the sentence whose change follows.
