@@ -4,7 +4,6 @@ use super::Failure;
 use crate::host::clock;
 use crate::host::sys::stdio::Stdio;
 use memchr::memchr;
-use std::boxed::Box;
 use std::format;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -22,14 +21,29 @@ const COMPRESSED: [&[u8]; 4] = [b"\x1f\x8b\x08", b"\xfd7zXZ\0", b"\x28\xb5\x2f\x
 /// A line's number, and its bytes unless it is overlong.
 type Numbered<'l> = (u64, Option<&'l [u8]>);
 
+/// What lines are read from. (A `dyn Read` would link all that `Read` offers, and nothing but `read` is wanted.)
+pub(super) enum Opened {
+    Standard(Stdio),
+    File(File),
+}
+
+impl Read for Opened {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Standard(input) => input.read(buf),
+            Self::File(input) => input.read(buf),
+        }
+    }
+}
+
 /// Opens `path`; `-` is standard input, of which nothing else is known.
-pub(super) fn open(path: &Path) -> Result<(Box<dyn Read>, Option<Metadata>), Failure> {
+pub(super) fn open(path: &Path) -> Result<(Opened, Option<Metadata>), Failure> {
     if path.as_os_str() == "-" {
-        return Ok((Box::new(Stdio::IN), None));
+        return Ok((Opened::Standard(Stdio::IN), None));
     }
     let opened = File::open(path).and_then(|file| file.metadata().map(|meta| (file, meta)));
     let (file, meta) = opened.map_err(|e| Failure::Error(format!("{}: {e}", path.display())))?;
-    Ok((Box::new(file), Some(meta)))
+    Ok((Opened::File(file), Some(meta)))
 }
 
 /// When a log was last written to, in milliseconds since 1970; now where that is not known. A stamp without a year is of the

@@ -10,6 +10,7 @@ use super::unix::Unix;
 use super::{Cx, Error, OnLine, READ, SourceId, SourceTally, Spec};
 use crate::host::poll::{Poller, Token};
 use crate::host::sys::Errno;
+use crate::host::sys::file::append;
 use crate::host::sys::spawn::Child;
 use crate::time::{Duration, Instant};
 use std::boxed::Box;
@@ -293,9 +294,11 @@ impl Sources {
     }
 
     fn read_state(&self) -> Vec<(PathBuf, Saved)> {
-        let Some(text) = self.state.as_ref().and_then(|path| fs::read(path).ok()) else {
+        let mut text = Vec::new();
+        let read = self.state.as_ref().and_then(|path| append(path, usize::MAX, &mut text).ok());
+        if read.is_none() {
             return Vec::new();
-        };
+        }
         text.split(|&b| b == b'\n').filter_map(Saved::read).collect()
     }
 
