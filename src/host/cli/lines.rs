@@ -2,6 +2,8 @@
 
 use super::Failure;
 use crate::host::clock;
+use crate::host::sys::file;
+use crate::host::sys::refusal;
 use crate::host::sys::stdio::Stdio;
 use memchr::memchr;
 use std::format;
@@ -41,7 +43,7 @@ pub(super) fn open(path: &Path) -> Result<(Opened, Option<Metadata>), Failure> {
     if path.as_os_str() == "-" {
         return Ok((Opened::Standard(Stdio::IN), None));
     }
-    let opened = File::open(path).and_then(|file| file.metadata().map(|meta| (file, meta)));
+    let opened = file::open(path, libc::O_RDONLY).and_then(|file| file.metadata().map(|meta| (file, meta)));
     let (file, meta) = opened.map_err(|e| Failure::Error(format!("{}: {e}", path.display())))?;
     Ok((Opened::File(file), Some(meta)))
 }
@@ -111,7 +113,7 @@ impl<R: Read> Lines<R> {
             };
             if self.read == 0 && COMPRESSED.iter().any(|magic| self.buf[..got].starts_with(magic)) {
                 let advice = "compressed; unpack it first, as in 'zcat LOG.gz | edgeban replay -'";
-                return Err(io::Error::new(io::ErrorKind::InvalidData, advice));
+                return Err(refusal(io::ErrorKind::InvalidData, advice));
             }
             self.read += got as u64;
             self.end += got;

@@ -10,7 +10,7 @@ use super::unix::Unix;
 use super::{Cx, Error, OnLine, READ, SourceId, SourceTally, Spec};
 use crate::host::poll::{Poller, Token};
 use crate::host::sys::Errno;
-use crate::host::sys::file::append;
+use crate::host::sys::file::{append, open as open_file};
 use crate::host::sys::spawn::Child;
 use crate::time::{Duration, Instant};
 use std::boxed::Box;
@@ -270,7 +270,7 @@ impl Sources {
         }
         // On the disk before it takes the old one's name, or a power cut could leave an empty file.
         let write = |new: &Path| {
-            let mut file = fs::File::create(new)?;
+            let mut file = open_file(new, libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC)?;
             io::Write::write_all(&mut file, &text)?;
             file.sync_data()
         };
