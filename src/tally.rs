@@ -13,16 +13,17 @@ impl Count {
     pub const ZERO: Self = Self(0);
 
     /// One more.
-    // Where 64 bits take two registers, saturating is ten instructions, at some hundred places: there it is a call.
-    #[cfg_attr(target_pointer_width = "64", inline)]
-    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+    // Where 64 bits take two registers, saturating is ten instructions, at some hundred places: a call is smaller. Not
+    // on a board, where it would take more of the stack.
+    #[cfg_attr(any(not(feature = "std"), target_pointer_width = "64"), inline)]
+    #[cfg_attr(all(feature = "std", not(target_pointer_width = "64")), inline(never))]
     pub fn bump(&mut self) {
         self.0 = self.0.saturating_add(1);
     }
 
     /// `n` more; stays at `u64::MAX` once there.
-    #[cfg_attr(target_pointer_width = "64", inline)]
-    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+    #[cfg_attr(any(not(feature = "std"), target_pointer_width = "64"), inline)]
+    #[cfg_attr(all(feature = "std", not(target_pointer_width = "64")), inline(never))]
     pub fn add(&mut self, n: u64) {
         self.0 = self.0.saturating_add(n);
     }
