@@ -29,9 +29,7 @@ fn main() {
         std::process::exit(1);
     }
     let count = paths.len();
-    let pairs = pack(&mut texts);
-    let texts: Vec<String> = texts.iter().map(|text| format!("&{text:?}")).collect();
-    let texts = texts.join(", ");
+    let (packed, starts) = pack(texts);
     write!(
         out,
         "/// Every built-in filter, by name.\npub static ALL: [&Filter<'static>; {count}] = [{all}];\n"
@@ -39,11 +37,10 @@ fn main() {
     .expect("a string");
     write!(
         out,
-        "/// The text of each filter in [`ALL`], in the same order, packed: see `unpack`.\n#[cfg(feature = \"std\")]\n\
-         static TEXTS: [&[u8]; {count}] = [{texts}];\n\
-         /// What each byte from 0x80 stands for.\n#[cfg(feature = \"std\")]\n\
-         static PAIRS: [(u8, u8); {}] = {pairs:?};\n",
-        pairs.len()
+        "/// Codes of {BITS} bits: a pair for each code from {ASCII}, then the texts of the filters in [`ALL`].\n\
+         #[cfg(feature = \"std\")]\nstatic PACKED: &[u8] = &{packed:?};\n\
+         /// At which code each text starts, and the last one ends.\n\
+         #[cfg(feature = \"std\")]\nstatic STARTS: &[u16] = &{starts:?};\n"
     )
     .expect("a string");
     let dir = std::env::var("OUT_DIR").expect("cargo sets OUT_DIR");
@@ -93,30 +90,50 @@ fn table(path: &Path, out: &mut String, all: &mut String, texts: &mut Vec<Vec<u8
     true
 }
 
-/// Writes one byte from 0x80 for the most frequent pair of bytes in `texts`, then for the next; halves them. Returns
-/// what the bytes stand for. The texts are only for `edgeban filters`, and a twentieth of a router's binary unpacked.
-fn pack(texts: &mut [Vec<u8>]) -> Vec<(u8, u8)> {
+/// Codes below are characters; as in `src/rules/mod.rs`.
+const ASCII: u16 = 128;
+/// Bits of a code.
+const BITS: usize = 10;
+
+/// Writes one code for the most frequent pair of codes in `texts`, then for the next, until there are no codes left:
+/// a third remains. Returns the bytes of all pairs and texts, and where each text starts. The texts are only for
+/// `edgeban filters`, and a twentieth of a router's binary unpacked.
+fn pack(texts: Vec<Vec<u8>>) -> (Vec<u8>, Vec<usize>) {
     assert!(texts.iter().all(|text| text.is_ascii()), "a filter's text is ASCII");
+    let mut texts: Vec<Vec<u16>> =
+        texts.iter().map(|text| text.iter().map(|b| u16::from(*b)).collect()).collect();
     let mut pairs = Vec::new();
-    for code in 0x80..=0xff {
-        let mut counts = vec![0; 1 << 16];
-        for pair in texts.iter().flat_map(|text| text.windows(2)) {
-            counts[usize::from(pair[0]) << 8 | usize::from(pair[1])] += 1;
-        }
+    let index = |pair: &[u16]| usize::from(pair[0]) << BITS | usize::from(pair[1]);
+    for code in ASCII..1 << BITS {
+        let mut counts = vec![0u32; 1 << (2 * BITS)];
+        let all = || texts.iter().flat_map(|text| text.windows(2));
+        all().for_each(|pair| counts[index(pair)] += 1);
         // Of equally frequent ones always the last: a build is the same each time.
-        let best = (0..counts.len()).max_by_key(|at| counts[*at]).unwrap_or(0);
-        let pair = ((best >> 8) as u8, best as u8);
-        pairs.push(pair);
+        let best = all().max_by_key(|pair| (counts[index(pair)], index(pair)));
+        let best = best.map_or([0, 0], |pair| [pair[0], pair[1]]);
+        pairs.extend(best);
         for text in texts.iter_mut() {
             let mut rest = text.as_slice();
             let mut short = Vec::new();
             while let [first, tail @ ..] = rest {
-                let hit = tail.first().is_some_and(|second| (*first, *second) == pair);
+                let hit = tail.first().is_some_and(|second| [*first, *second] == best);
                 short.push(if hit { code } else { *first });
                 rest = if hit { &tail[1..] } else { tail };
             }
             *text = short;
         }
     }
-    pairs
+    let mut starts = vec![pairs.len()];
+    for text in &texts {
+        starts.push(starts[starts.len() - 1] + text.len());
+    }
+    let codes = pairs.iter().chain(texts.iter().flatten());
+    let mut packed = vec![0; (codes.clone().count() * BITS).div_ceil(8) + 1];
+    for (at, code) in codes.enumerate() {
+        for bit in (0..BITS).filter(|bit| code >> (BITS - 1 - bit) & 1 == 1) {
+            let at = at * BITS + bit;
+            packed[at / 8] |= 0x80 >> (at % 8);
+        }
+    }
+    (packed, starts)
 }

@@ -50,6 +50,14 @@ impl Key {
         }
     }
 
+    /// The hash of `text` alone, as SipHash-1-3 is defined.
+    #[cfg(feature = "std")]
+    pub(crate) fn of(self, text: &[u8]) -> u64 {
+        let (whole, rest) = text.split_at(text.len() & !7);
+        let last = rest.iter().rev().fold(0, |n, &b| n << 8 | u64::from(b));
+        self.text(whole).block((text.len() as u64) << 56 | last).finish()
+    }
+
     /// The hash of what was taken in.
     #[inline]
     pub(crate) fn finish(self) -> u64 {
@@ -107,5 +115,7 @@ fn agrees_with_the_crate() {
         let length = (padded.len() as u64) << 56;
         let want = SipHasher13::new_with_key(b"0123456789abcdef").hash(&padded);
         assert_eq!(key.text(text).block(length).finish(), want);
+        #[cfg(feature = "std")]
+        assert_eq!(key.of(text), SipHasher13::new_with_key(b"0123456789abcdef").hash(text));
     }
 }

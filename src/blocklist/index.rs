@@ -74,7 +74,9 @@ impl<'a> Index<'a> {
     }
 
     /// Where the entry for exactly this prefix lies.
-    #[inline(always)]
+    // Inline in the packet path. A router's kernel has the packets: there it is one function instead of seven copies.
+    #[cfg_attr(any(not(feature = "std"), target_pointer_width = "64"), inline(always))]
+    #[cfg_attr(all(feature = "std", not(target_pointer_width = "64")), inline(never))]
     pub(super) fn find<S: Steps>(
         &self,
         slots: &[Slot],

@@ -1,10 +1,10 @@
 //! The configuration file: found, read, judged.
 
+use super::sys::file::append;
 use crate::config::{CANDIDATES, Known, Settings};
 use core::fmt;
 use std::boxed::Box;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::string::{String, ToString};
 use std::vec::Vec;
@@ -13,7 +13,7 @@ use std::vec::Vec;
 pub const PATHS: [&str; 2] = ["/etc/config/edgeban", "/etc/edgeban/edgeban.conf"];
 
 /// The longest configuration in bytes.
-pub const LONGEST: u64 = 256 * 1024;
+pub const LONGEST: usize = 256 * 1024;
 
 /// Why a file gives no settings.
 #[derive(Debug)]
@@ -45,8 +45,8 @@ impl fmt::Display for Error {
 /// The bytes of a file; `None` where they are more than [`LONGEST`].
 pub(super) fn contents(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes))?;
-    Ok((bytes.len() as u64 <= LONGEST).then_some(bytes))
+    append(path, LONGEST + 1, &mut bytes)?;
+    Ok((bytes.len() <= LONGEST).then_some(bytes))
 }
 
 /// Reads `path`; `None` looks at [`PATHS`] and falls back to the built-in configuration. Returns the settings and the
@@ -119,7 +119,7 @@ mod tests {
                 "{p}:1: unknown section type 'sauce'; did you mean 'source'?\n{p}:3: unknown option 'x'"
             )
         );
-        fs::write(&path, std::vec![b'#'; LONGEST as usize + 1]).unwrap();
+        fs::write(&path, std::vec![b'#'; LONGEST + 1]).unwrap();
         assert!(matches!(load(Some(&path), &[]), Err(Error::TooLong(_))));
         fs::remove_file(&path).unwrap();
         assert!(matches!(load(Some(&path), &[]), Err(Error::Io(..))));

@@ -6,13 +6,12 @@ use super::{routes, sys};
 use crate::addr::{Addr, Prefix};
 use crate::jail::Why;
 use log::debug;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::string::String;
 use std::vec::Vec;
 
 /// The most bytes of a routing table that are read: some thousand routes; the default routes come first.
-const MOST: u64 = 512 * 1024;
+const MOST: usize = 512 * 1024;
 
 /// Hears that an address or a route changed.
 pub(super) struct Moves(Socket);
@@ -73,10 +72,9 @@ fn absent<T: Default>(error: io::Error) -> io::Result<T> {
 
 /// What `find` finds in the lines of `path`; `into` gets each once.
 fn read(path: &str, find: fn(&str) -> Option<Addr>, into: &mut Vec<Addr>) -> io::Result<()> {
-    let mut text = String::new();
-    let file = std::fs::File::open(path);
-    file.and_then(|file| file.take(MOST).read_to_string(&mut text)).or_else(absent)?;
-    for addr in text.lines().filter_map(find) {
+    let mut bytes = Vec::new();
+    sys::file::append(path.as_ref(), MOST, &mut bytes).or_else(absent)?;
+    for addr in core::str::from_utf8(&bytes).unwrap_or("").lines().filter_map(find) {
         if !into.contains(&addr) {
             into.push(addr);
         }

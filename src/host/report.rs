@@ -5,6 +5,7 @@ use super::daemon::Core;
 use super::firewall::Firewalling;
 use super::server::{self, Answer, CHUNK};
 use super::source::{Spec, State};
+use super::sys::net::shown;
 use super::sys::stdio::{Stdio, say};
 use crate::blocklist::{Ban, Cursor};
 use crate::config::LogLevel;
@@ -336,8 +337,8 @@ impl StatusView for Core {
     fn sources(&self, f: &mut dyn FnMut(PeerView<'_>)) {
         self.sources.each(|_, spec, state, tally| {
             let (kind, name) = match spec {
-                Spec::Udp { listen } => ("udp", listen.to_string()),
-                Spec::Tcp { listen, .. } => ("tcp", listen.to_string()),
+                Spec::Udp { listen } => ("udp", shown(listen)),
+                Spec::Tcp { listen, .. } => ("tcp", shown(listen)),
                 Spec::Unix { path } => ("unix", path.display().to_string()),
                 Spec::File { path } => ("file", path.display().to_string()),
                 Spec::Logread { argv } => {

@@ -11,7 +11,7 @@
 //! [`MAX_REQUEST`] bytes: a longer one is answered with an error, and the connection closed.
 
 use super::poll::{Interest, Poller, Token};
-use super::sys::Errno;
+use super::sys::{Errno, refusal};
 use crate::control::{MAX_REQUEST, Refusal, reply};
 use crate::time::{Duration, Instant};
 use std::fs;
@@ -88,14 +88,11 @@ impl Server {
     pub fn bind(path: &Path) -> io::Result<Self> {
         if let Ok(meta) = fs::symlink_metadata(path) {
             if !meta.file_type().is_socket() {
-                return Err(io::Error::new(
-                    io::ErrorKind::AlreadyExists,
-                    "there is a file that is no socket",
-                ));
+                return Err(refusal(io::ErrorKind::AlreadyExists, "there is a file that is no socket"));
             }
             match UnixStream::connect(path) {
                 Ok(_) => {
-                    return Err(io::Error::new(io::ErrorKind::AddrInUse, "another edgeban listens there"));
+                    return Err(refusal(io::ErrorKind::AddrInUse, "another edgeban listens there"));
                 }
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path)?,
                 Err(error) => return Err(error),

@@ -18,19 +18,30 @@ pub fn find(name: &str) -> Option<&'static Filter<'static>> {
 #[cfg(feature = "std")]
 pub fn text(name: &str) -> Option<std::string::String> {
     let at = ALL.iter().position(|filter| filter.name == name)?;
+    let &[start, end, ..] = STARTS.get(at..)? else { return None };
     let mut text = std::string::String::new();
-    TEXTS.get(at)?.iter().for_each(|byte| unpack(*byte, &mut text));
+    (start..end).for_each(|at| unpack(code(at), &mut text));
     Some(text)
 }
 
-/// Appends what `byte` stands for: itself, or from 0x80 a pair of bytes, which were numbered before it.
+/// The code at this index of all packed ones: ten bits.
 #[cfg(feature = "std")]
-fn unpack(byte: u8, text: &mut std::string::String) {
-    match byte.checked_sub(0x80).and_then(|at| PAIRS.get(usize::from(at))) {
-        Some(&(first, second)) => {
-            unpack(first, text);
-            unpack(second, text);
+fn code(at: u16) -> u16 {
+    let bit = usize::from(at) * 10;
+    match PACKED.get(bit / 8..) {
+        Some(&[high, low, ..]) => u16::from_be_bytes([high, low]) << (bit % 8) >> 6,
+        _ => 0,
+    }
+}
+
+/// Appends what `packed` stands for: a character, or from 128 a pair of codes, which were numbered before it.
+#[cfg(feature = "std")]
+fn unpack(packed: u16, text: &mut std::string::String) {
+    match packed.checked_sub(128) {
+        Some(pair) => {
+            unpack(code(2 * pair), text);
+            unpack(code(2 * pair + 1), text);
         }
-        None => text.push(char::from(byte)),
+        None => text.push(char::from(packed as u8)),
     }
 }

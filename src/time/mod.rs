@@ -29,6 +29,7 @@ impl Instant {
     }
 
     /// `s` seconds after the clock's start.
+    #[cfg_attr(all(feature = "std", not(target_pointer_width = "64")), inline(never))]
     pub const fn from_secs(s: u64) -> Self {
         Self(s.saturating_mul(1000))
     }
@@ -39,11 +40,13 @@ impl Instant {
     }
 
     /// Whole seconds since the clock's start.
+    #[cfg_attr(all(feature = "std", not(target_pointer_width = "64")), inline(never))]
     pub const fn secs(self) -> u64 {
         self.0 / 1000
     }
 
     /// The time from `earlier` to `self`; zero where `earlier` is later.
+    #[cfg_attr(all(feature = "std", not(target_pointer_width = "64")), inline(never))]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration(self.0.saturating_sub(earlier.0))
     }
@@ -51,6 +54,7 @@ impl Instant {
 
 impl Add<Duration> for Instant {
     type Output = Self;
+    #[cfg_attr(all(feature = "std", not(target_pointer_width = "64")), inline(never))]
     fn add(self, d: Duration) -> Self {
         Self(self.0.saturating_add(d.0))
     }
@@ -58,6 +62,7 @@ impl Add<Duration> for Instant {
 
 impl Sub<Duration> for Instant {
     type Output = Self;
+    #[cfg_attr(all(feature = "std", not(target_pointer_width = "64")), inline(never))]
     fn sub(self, d: Duration) -> Self {
         Self(self.0.saturating_sub(d.0))
     }
@@ -79,6 +84,7 @@ impl Duration {
     }
 
     /// `s` seconds.
+    #[cfg_attr(all(feature = "std", not(target_pointer_width = "64")), inline(never))]
     pub const fn from_secs(s: u64) -> Self {
         Self(s.saturating_mul(1000))
     }
@@ -89,11 +95,13 @@ impl Duration {
     }
 
     /// In whole seconds, rounded up, so that what lasts is never said to be over.
+    #[cfg_attr(all(feature = "std", not(target_pointer_width = "64")), inline(never))]
     pub const fn secs(self) -> u64 {
         self.0.div_ceil(1000)
     }
 
     /// `n` times as long; [`Duration::FOREVER`] where that does not fit.
+    #[cfg_attr(all(feature = "std", not(target_pointer_width = "64")), inline(never))]
     pub const fn times(self, n: u64) -> Self {
         Self(self.0.saturating_mul(n))
     }

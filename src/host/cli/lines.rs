@@ -2,9 +2,10 @@
 
 use super::Failure;
 use crate::host::clock;
+use crate::host::sys::file;
+use crate::host::sys::refusal;
 use crate::host::sys::stdio::Stdio;
 use memchr::memchr;
-use std::boxed::Box;
 use std::format;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -22,14 +23,29 @@ const COMPRESSED: [&[u8]; 4] = [b"\x1f\x8b\x08", b"\xfd7zXZ\0", b"\x28\xb5\x2f\x
 /// A line's number, and its bytes unless it is overlong.
 type Numbered<'l> = (u64, Option<&'l [u8]>);
 
-/// Opens `path`; `-` is standard input, of which nothing else is known.
-pub(super) fn open(path: &Path) -> Result<(Box<dyn Read>, Option<Metadata>), Failure> {
-    if path.as_os_str() == "-" {
-        return Ok((Box::new(Stdio::IN), None));
+/// What lines are read from. (A `dyn Read` would link all that `Read` offers, and nothing but `read` is wanted.)
+pub(super) enum Opened {
+    Standard(Stdio),
+    File(File),
+}
+
+impl Read for Opened {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Standard(input) => input.read(buf),
+            Self::File(input) => input.read(buf),
+        }
     }
-    let opened = File::open(path).and_then(|file| file.metadata().map(|meta| (file, meta)));
+}
+
+/// Opens `path`; `-` is standard input, of which nothing else is known.
+pub(super) fn open(path: &Path) -> Result<(Opened, Option<Metadata>), Failure> {
+    if path.as_os_str() == "-" {
+        return Ok((Opened::Standard(Stdio::IN), None));
+    }
+    let opened = file::open(path, libc::O_RDONLY).and_then(|file| file.metadata().map(|meta| (file, meta)));
     let (file, meta) = opened.map_err(|e| Failure::Error(format!("{}: {e}", path.display())))?;
-    Ok((Box::new(file), Some(meta)))
+    Ok((Opened::File(file), Some(meta)))
 }
 
 /// When a log was last written to, in milliseconds since 1970; now where that is not known. A stamp without a year is of the
@@ -97,7 +113,7 @@ impl<R: Read> Lines<R> {
             };
             if self.read == 0 && COMPRESSED.iter().any(|magic| self.buf[..got].starts_with(magic)) {
                 let advice = "compressed; unpack it first, as in 'zcat LOG.gz | edgeban replay -'";
-                return Err(io::Error::new(io::ErrorKind::InvalidData, advice));
+                return Err(refusal(io::ErrorKind::InvalidData, advice));
             }
             self.read += got as u64;
             self.end += got;

@@ -1,7 +1,7 @@
 //! `edgeban replay`: who would have been banned, when, by which lines. The log's stamps are the clock.
 
 use super::args::Options;
-use super::lines::{CHUNK, Lines, called, open, written};
+use super::lines::{CHUNK, Lines, Opened, called, open, written};
 use super::output::{Out, say};
 use super::{Done, Failure, check};
 use crate::addr::Prefix;
@@ -17,11 +17,10 @@ use crate::tally::Count;
 use crate::time::civil::{Calendar, Civil, rfc3339};
 use crate::time::recent::Recent;
 use crate::time::{Duration, Instant};
-use std::boxed::Box;
 use std::collections::{HashMap, VecDeque};
 use std::format;
 use std::fs::Metadata;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::string::{String, ToString};
 use std::vec::Vec;
@@ -112,7 +111,7 @@ pub(super) fn run(options: &Options) -> Done {
 /// A log that is being read.
 struct Log<'c> {
     path: &'c Path,
-    lines: Lines<Box<dyn Read>>,
+    lines: Lines<Opened>,
     dates: Recent<'c>,
     /// When the line at hand was written, in milliseconds since 1970, as far as the log says; `None` at its end.
     at: Option<i64>,

@@ -1,6 +1,7 @@
 //! Why a source does not work, with its place.
 
 use crate::host::sys::Errno;
+use crate::host::sys::net::shown;
 use core::fmt;
 use core::net::SocketAddr;
 use std::path::PathBuf;
@@ -30,7 +31,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Listen(kind, addr, e) => write!(f, "cannot listen on {kind} {addr}: {e}"),
+            Self::Listen(kind, addr, e) => write!(f, "cannot listen on {kind} {}: {e}", shown(addr)),
             Self::Path(path, e) => write!(f, "{}: {e}", path.display()),
             Self::Busy(path) => write!(f, "{}: another process listens there", path.display()),
             Self::Kind(path) => write!(f, "{}: not the kind of file this source reads", path.display()),

@@ -11,6 +11,7 @@ use super::watches::Watches;
 use super::{Cx, Error, OnLine, READ, SourceId, SourceTally, Spec};
 use crate::host::poll::{Interest, Poller, Token};
 use crate::host::sys::Errno;
+use crate::host::sys::file::{append, open as open_file};
 use crate::host::sys::spawn::Child;
 use crate::time::{Duration, Instant};
 use log::Level;
@@ -314,7 +315,7 @@ impl Sources {
         }
         // On the disk before it takes the old one's name, or a power cut could leave an empty file.
         let write = |new: &Path| {
-            let mut file = fs::File::create(new)?;
+            let mut file = open_file(new, libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC)?;
             io::Write::write_all(&mut file, &text)?;
             file.sync_data()
         };
@@ -344,9 +345,11 @@ impl Sources {
     }
 
     fn read_state(&self) -> Vec<(PathBuf, Saved)> {
-        let Some(text) = self.state.as_ref().and_then(|path| fs::read(path).ok()) else {
+        let mut text = Vec::new();
+        let read = self.state.as_ref().and_then(|path| append(path, usize::MAX, &mut text).ok());
+        if read.is_none() {
             return Vec::new();
-        };
+        }
         text.split(|&b| b == b'\n').filter_map(Saved::read).collect()
     }
 

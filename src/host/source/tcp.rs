@@ -67,7 +67,10 @@ impl Tcp {
                     if e.raw_os_error() == Some(libc::EADDRINUSE) && six.ip().is_unspecified() =>
                 {
                     let socket = net::v6_only(&six, libc::SOCK_STREAM)?;
-                    log::info!("{listen}: IPv6 only, since IPv4 has another socket on this port");
+                    log::info!(
+                        "{}: IPv6 only, since IPv4 has another socket on this port",
+                        net::shown(&listen)
+                    );
                     socket.into()
                 }
                 (bound, _) => bound?,

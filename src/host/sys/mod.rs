@@ -57,6 +57,25 @@ impl fmt::Display for Errno {
     }
 }
 
+/// What is wrong, in words: the error inside an [`std::io::Error`].
+///
+/// A string in its place becomes one of std's errors, whose `Debug` brings Unicode's tables.
+#[derive(Debug)]
+struct Words(&'static str);
+
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl core::error::Error for Words {}
+
+/// An error of this kind that says `words`.
+pub(crate) fn refusal(kind: std::io::ErrorKind, words: &'static str) -> std::io::Error {
+    std::io::Error::new(kind, Words(words))
+}
+
 /// The result of `call`, repeated while a signal interrupts it.
 pub(crate) fn retry(mut call: impl FnMut() -> isize) -> Result<usize, Errno> {
     loop {

@@ -37,12 +37,12 @@ pub use tail::Id;
 use super::lines::longest;
 use super::watches::Watches;
 use super::{Cx, Error};
-use crate::host::sys::Errno;
 use crate::host::sys::inotify::Event;
+use crate::host::sys::{self, Errno};
 use crate::time::{Duration, Instant};
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::vec;
@@ -408,8 +408,8 @@ impl FileSource {
 /// Opens a regular file with its identity and size. Waits for no FIFO and takes no terminal.
 fn open(path: &Path) -> Result<(File, Id, u64), Error> {
     let fail = |e: io::Error| Error::Path(path.into(), Errno::from(e));
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    let file = File::options().read(true).custom_flags(flags).open(path).map_err(fail)?;
+    let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = sys::file::open(path, flags).map_err(fail)?;
     let meta = file.metadata().map_err(fail)?;
     if !meta.is_file() {
         return Err(Error::Kind(path.into()));
