@@ -122,6 +122,10 @@ const LINES: &[(&str, &str)] = &[
         "exim",
         "2026-07-01 21:39:01 login authenticator failed for pc.example (helo) [~]:50401: 535 Incorrect authentication data (set_id=%)",
     ),
+    (
+        "exim",
+        "Jul  1 21:39:01 mx exim[9]: 2026-07-01 21:39:01 login authenticator failed for pc.example (helo) [~]:50401: 535 Incorrect authentication data (set_id=%)",
+    ),
     ("exim", "2026-07-01 21:39:02 H=(helo) [~]:50403 F=<%> rejected RCPT <%>: relay not permitted"),
     (
         "postfix",

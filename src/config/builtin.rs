@@ -8,9 +8,10 @@ pub const DEFAULT_TEXT: &str = include_str!("default.conf");
 
 /// The built-in jails: name, filter, enabled.
 ///
-/// Four are off. `pam-generic` counts what PAM says of any service, so an attempt on sshd would count in two jails. With the
+/// Five are off. `pam-generic` counts what PAM says of any service, so an attempt on sshd would count in two jails. With the
 /// others a stranger could have a third party banned: `kernel-drop` and `named-refused` tell of single packets, whose
-/// source anyone can forge, and in `pure-ftpd`'s lines a name in reverse DNS may stand for the address.
+/// source anyone can forge, in `pure-ftpd`'s lines a name in reverse DNS may stand for the address, and with more log
+/// types than are usual clients write whole lines of `mosquitto`'s log.
 pub const JAILS: [(&str, &str, bool); 20] = [
     ("sshd", "sshd", true),
     ("dropbear", "dropbear", true),
@@ -27,7 +28,7 @@ pub const JAILS: [(&str, &str, bool); 20] = [
     ("postfix", "postfix", true),
     ("exim", "exim", true),
     ("asterisk", "asterisk", true),
-    ("mosquitto", "mosquitto", true),
+    ("mosquitto", "mosquitto", false),
     ("samba", "samba", true),
     ("recidive", "recidive", true),
     ("pam_generic", "pam-generic", false),
@@ -59,10 +60,10 @@ const fn file(path: &'static str, filters: &'static [&'static str]) -> Candidate
 }
 
 /// The files worth looking for. The usual rsyslog rules write each message into one of the first five: Debian's
-/// `mail.log` is not here since its lines are in `syslog` as well. Nor are nginx's error log, Samba's log.smbd and Asterisk's
-/// messages, in which a client can write whole lines (see their filters). Apache's error log is: there only a CGI script
+/// `mail.log` is not here since its lines are in `syslog` as well. Nor are nginx's error log, Samba's log.smbd, Asterisk's
+/// messages and Mosquitto's log, in which a client can write whole lines (see their filters). Apache's error log is: there only a CGI script
 /// that repeats what clients send lets them.
-pub const CANDIDATES: [Candidate; 15] = [
+pub const CANDIDATES: [Candidate; 14] = [
     file("/var/log/auth.log", &[]),
     file("/var/log/secure", &[]),
     file("/var/log/messages", &[]),
@@ -74,7 +75,6 @@ pub const CANDIDATES: [Candidate; 15] = [
     file("/var/log/exim4/mainlog", &["exim"]),
     file("/var/log/exim/main.log", &["exim"]),
     file("/var/log/asterisk/security", &["asterisk"]),
-    file("/var/log/mosquitto/mosquitto.log", &["mosquitto"]),
     file("/var/log/vsftpd.log", &["vsftpd"]),
     file("/var/log/proftpd/proftpd.log", &["proftpd"]),
     file("/var/log/openvpn/openvpn.log", &["openvpn"]),

@@ -38,6 +38,18 @@ fn settings_are_small() {
 }
 
 #[test]
+fn what_strangers_can_forge_is_off_until_asked_for() {
+    let mut builtin = Box::new(Settings::new());
+    builtin.builtin();
+    for name in ["named_refused", "pure_ftpd", "kernel_drop", "mosquitto"] {
+        assert!(!builtin.jail(name).expect("a built-in jail").1.enabled, "{name}");
+    }
+    for service in ["nginx", "samba", "asterisk/messages", "mosquitto"] {
+        assert!(CANDIDATES.iter().all(|file| !file.path.contains(service)), "{service}");
+    }
+}
+
+#[test]
 fn the_sample_is_the_builtin_configuration() {
     let mut sample = read(DEFAULT_TEXT.as_bytes()).unwrap_or_else(|p| panic!("{p:#?}"));
     let mut builtin = Box::new(Settings::new());
