@@ -101,10 +101,15 @@ impl Prefix {
         Self { addr: Addr::from_u128(addr.to_u128() & mask), bits }
     }
 
-    /// The prefix that counts as one source: `v4` (0 to 32) or `v6` (0 to 128) leading bits of `addr`.
+    /// The prefix that counts as one source: `v4` (0 to 32) or `v6` (0 to 128) leading bits of `addr`. What NAT64 makes of IPv4
+    /// addresses under the well-known prefix 64:ff9b::/96 (RFC 6052 section 2.1) is IPv4: all of it lies within one /64.
     #[inline]
     pub const fn source(addr: Addr, v4: u8, v6: u8) -> Self {
-        if addr.is_v4() { Self::new(addr, 96 + if v4 > 32 { 32 } else { v4 }) } else { Self::new(addr, v6) }
+        if addr.is_v4() || matches!(addr.0, [0x0064_ff9b, 0, 0, _]) {
+            Self::new(addr, 96 + if v4 > 32 { 32 } else { v4 })
+        } else {
+            Self::new(addr, v6)
+        }
     }
 
     /// The first address.

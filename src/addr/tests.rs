@@ -150,3 +150,15 @@ proptest! {
         prop_assert_eq!(again, Some(p));
     }
 }
+
+#[test]
+fn an_ipv4_address_behind_nat64_is_a_source_as_it_is_elsewhere() {
+    let source = |text: &str, v4, v6| {
+        let addr = Addr::parse(text.as_bytes()).unwrap_or_else(|| panic!("{text}"));
+        std::format!("{}", Prefix::source(addr, v4, v6))
+    };
+    assert_eq!(source("64:ff9b::192.0.2.7", 32, 64), "64:ff9b::c000:207");
+    assert_eq!(source("64:ff9b::192.0.2.7", 24, 64), "64:ff9b::c000:200/120");
+    assert_eq!(source("64:ff9b:0:0:1::7", 32, 64), "64:ff9b::/64");
+    assert_eq!(source("64:ff9b:1::7", 32, 64), "64:ff9b:1::/64");
+}
