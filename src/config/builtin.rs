@@ -61,8 +61,8 @@ const fn file(path: &'static str, filters: &'static [&'static str]) -> Candidate
 
 /// The files worth looking for. The usual rsyslog rules write each message into one of the first five: Debian's
 /// `mail.log` is not here since its lines are in `syslog` as well. Nor are nginx's error log, Samba's log.smbd, Asterisk's
-/// messages and Mosquitto's log, in which a client can write whole lines (see their filters). Apache's error log is: there only a CGI script
-/// that repeats what clients send lets them.
+/// messages and Mosquitto's log, in which a client can write whole lines (see their filters). Apache's error log is: there
+/// only a CGI script that repeats what clients send lets them.
 pub const CANDIDATES: [Candidate; 14] = [
     file("/var/log/auth.log", &[]),
     file("/var/log/secure", &[]),
