@@ -52,6 +52,14 @@ const LINES: &[(&str, &str)] = &[
         "sshd",
         "Nov 20 10:00:00 sshd[1234]: ssh_dispatch_run_fatal: Connection from authenticating user % ~ port 40052: message authentication code incorrect [preauth]",
     ),
+    (
+        "sshd",
+        "Nov 20 10:00:00 sshd[1234]: ssh_packet_write_poll: Connection from invalid user % ~ port 40052: Broken pipe [preauth]",
+    ),
+    (
+        "sshd",
+        "Nov 20 10:00:00 sshd[1234]: Connection from authenticating user % ~ port 40052 timed out [preauth]",
+    ),
     ("luci", "Jul  1 21:39:09 ap uhttpd[1]: luci: failed login on /% for % from ~"),
     ("luci", "Jul  1 21:39:09 ap uhttpd[1]: [info] luci: failed login on /% for % from ~"),
     (

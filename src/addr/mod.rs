@@ -102,11 +102,15 @@ impl Prefix {
     }
 
     /// The prefix that counts as one source: `v4` (0 to 32) or `v6` (0 to 128) leading bits of `addr`. What NAT64 makes of IPv4
-    /// addresses under the well-known prefix 64:ff9b::/96 (RFC 6052 section 2.1) is IPv4: all of it lies within one /64.
+    /// addresses under the well-known prefix 64:ff9b::/96 (RFC 6052 section 2.1) is IPv4: all of it lies within one /64. Under the
+    /// prefix for local use, 64:ff9b:1::/48 (RFC 8215), each network says where the bits of IPv4 are, which may be the last
+    /// ones as well: there a source is an address.
     #[inline]
     pub const fn source(addr: Addr, v4: u8, v6: u8) -> Self {
         if addr.is_v4() || matches!(addr.0, [0x0064_ff9b, 0, 0, _]) {
             Self::new(addr, 96 + if v4 > 32 { 32 } else { v4 })
+        } else if matches!(addr.0, [0x0064_ff9b, 0x0001_0000..=0x0001_ffff, ..]) {
+            Self::host(addr)
         } else {
             Self::new(addr, v6)
         }

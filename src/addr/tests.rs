@@ -160,5 +160,9 @@ fn an_ipv4_address_behind_nat64_is_a_source_as_it_is_elsewhere() {
     assert_eq!(source("64:ff9b::192.0.2.7", 32, 64), "64:ff9b::c000:207");
     assert_eq!(source("64:ff9b::192.0.2.7", 24, 64), "64:ff9b::c000:200/120");
     assert_eq!(source("64:ff9b:0:0:1::7", 32, 64), "64:ff9b::/64");
-    assert_eq!(source("64:ff9b:1::7", 32, 64), "64:ff9b:1::/64");
+    // Where the bits of IPv4 are is not known under the prefix for local use.
+    assert_eq!(source("64:ff9b:1:fffe::192.0.2.7", 24, 64), "64:ff9b:1:fffe::c000:207");
+    assert_eq!(source("64:ff9b:1:c000:2:700::", 32, 64), "64:ff9b:1:c000:2:700::");
+    assert_eq!(source("64:ff9b:2::7", 32, 64), "64:ff9b:2::/64");
+    assert_eq!(source("64:ff9b:0:1::7", 32, 64), "64:ff9b:0:1::/64");
 }

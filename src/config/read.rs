@@ -29,6 +29,8 @@ struct Open {
     line: u32,
     /// Options seen, one bit a row: of [`POLICY`] from bit 0, of the section's own table from bit 16.
     seen: u32,
+    /// Lists that are known to have too many values, by the same bits: more of them need not be told.
+    full: u32,
     /// The lines of the section's own options by row, 0 where they are not given, for what is checked at its end.
     lines: [u32; 16],
     /// Whether a source's kind is no kind, so that nothing can be said of its other options.
@@ -37,7 +39,7 @@ struct Open {
 
 impl Open {
     fn new(section: Section, line: u32) -> Self {
-        Self { section, line, seen: 0, lines: [0; 16], odd: false }
+        Self { section, line, seen: 0, full: 0, lines: [0; 16], odd: false }
     }
 }
 
@@ -47,6 +49,8 @@ struct Reader<'r, 'k> {
     report: &'r mut dyn FnMut(Problem<'_>),
     fine: bool,
     global: bool,
+    /// Whether more sources and more jails were told of than there may be.
+    crowded: [bool; 2],
     open: Open,
     /// Names of sources: libuci has one section of a name, whatever its type, and merges what follows into it.
     names: heapless::Vec<super::Name, MAX_SOURCES, u8>,
@@ -64,8 +68,17 @@ impl Settings {
         self.reset();
         let open = Open::new(Section::None, 0);
         let (names, bound) = (heapless::Vec::new(), heapless::Vec::new());
-        let mut reader =
-            Reader { settings: self, known, report, fine: true, global: false, open, names, bound };
+        let mut reader = Reader {
+            settings: self,
+            known,
+            report,
+            fine: true,
+            global: false,
+            crowded: [false; 2],
+            open,
+            names,
+            bound,
+        };
         let mut items = Items::new(text);
         while let Some((line, item)) = items.next() {
             match item {
@@ -225,7 +238,9 @@ impl Reader<'_, '_> {
             filters: heapless::Vec::new(),
         };
         if self.settings.sources.push(source).is_err() {
-            self.problem(line, Kind::TooMany(MAX_SOURCES), "source", None);
+            if !core::mem::replace(&mut self.crowded[0], true) {
+                self.problem(line, Kind::TooMany(MAX_SOURCES), "source", None);
+            }
             return Section::Skipped;
         }
         Section::Source
@@ -252,7 +267,9 @@ impl Reader<'_, '_> {
             self.problem(line, Kind::Reserved, &name, None);
         }
         if self.settings.jails.push(Jail::empty(name, line)).is_err() {
-            self.problem(line, Kind::TooMany(MAX_JAILS), "jail", None);
+            if !core::mem::replace(&mut self.crowded[1], true) {
+                self.problem(line, Kind::TooMany(MAX_JAILS), "jail", None);
+            }
             return Section::Skipped;
         }
         Section::Jail
@@ -340,7 +357,14 @@ impl Reader<'_, '_> {
                 let _ = self.bound.push(line);
             }
             Ok(()) => {}
-            Err(kind @ (Kind::TooMany(_) | Kind::Useless(_))) => self.problem(line, kind, key, None),
+            Err(kind @ Kind::TooMany(_)) => {
+                let bit = own.map(|i| i + 16).or(policy).map_or(0, |i| 1 << i);
+                if self.open.full & bit == 0 {
+                    self.problem(line, kind, key, None);
+                }
+                self.open.full |= bit;
+            }
+            Err(kind @ Kind::Useless(_)) => self.problem(line, kind, key, None),
             Err(kind) => {
                 self.open.odd |= key == "kind";
                 self.fine = false;

@@ -227,6 +227,24 @@ fn what_does_not_fit_is_a_problem() {
         read(format!("config jail sshd\n{ports}").as_bytes()).unwrap_err(),
         ["18: more than 16 of 'port'"]
     );
+    // Once a list, however many there are; what is wrong with one of them is told beside it.
+    let allow: String =
+        (0..5000).map(|i| format!("list allow 10.{}.{}.0/24\n", i / 256, i % 256)).collect();
+    let ports: String = (1..=100).map(|i| format!("list port {i}\n")).collect();
+    let text = format!(
+        "config edgeban\n{allow}list allow x\nconfig jail sshd\n{ports}config jail dropbear\n{ports}"
+    );
+    let problems = read(text.as_bytes()).unwrap_err();
+    assert_eq!(problems.len(), 4, "{problems:?}");
+    assert_eq!(problems[0], "66: more than 64 of 'allow'");
+    assert!(problems[1].starts_with("5002: option allow: 'x' is not "), "{problems:?}");
+    assert_eq!(problems[2..], ["5020: more than 16 of 'port'", "5121: more than 16 of 'port'"]);
+    let jails: String = (0..90).map(|i| format!("config jail j{i}\noption filter sshd\n")).collect();
+    let sources: String = (0..90)
+        .map(|i| format!("config source\noption kind udp\noption listen 127.0.0.1:{}\n", i + 1))
+        .collect();
+    let problems = read(format!("{jails}{sources}").as_bytes()).unwrap_err();
+    assert_eq!(problems, ["65: more than 32 of 'jail'", "277: more than 32 of 'source'"]);
     let long = "x".repeat(300);
     let text = format!("config edgeban\noption control /{long}\noption state_dir /{}\n", &long[..200]);
     let problems = read(text.as_bytes()).unwrap_err();
