@@ -139,7 +139,7 @@ fn a_file_written_anew_does_not_count_twice() {
     let lines = |lines: i64| until("the lines", 20, || edgeban.counter("engine", "lines") == lines);
     write_lines(File::options().append(true).open(&log).expect("the log"), 0, 100);
     lines(100);
-    for (n, edit) in ["1s/root/admin/", "2d", "1,20!d"].into_iter().enumerate() {
+    for (n, edit) in ["1s,root,admin,", "2d", "1,20!d"].into_iter().enumerate() {
         run(&format!("sed -i '{edit}' '{}'", log.display()));
         write_lines(File::options().append(true).open(&log).expect("the log"), 1, 1);
         lines(101 + n as i64);

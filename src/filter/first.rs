@@ -101,8 +101,14 @@ fn nullable(code: &[u8], pc: u16, fuel: &mut u16) -> bool {
 pub(super) fn tighten(code: &mut [u8], sets: &[Set], start: u16, end: u16) -> u8 {
     let mut choices = 0u8;
     let mut pc = start;
+    // The instruction before, if it is a `SAVE`.
+    let mut save_at = None;
     while pc < end {
         let Some((op, next)) = ops::decode(code, pc) else { break };
+        let saved = save_at.take();
+        if let Op::Save(_) = op {
+            save_at = Some(usize::from(pc));
+        }
         let choice_at = match op {
             Op::Run(Run { set, min, max, .. }) => {
                 let mut fuel = FUEL;
@@ -123,11 +129,10 @@ pub(super) fn tighten(code: &mut [u8], sets: &[Set], start: u16, end: u16) -> u8
             *slot = choices;
             choices = choices.saturating_add(1);
         }
-        let before = usize::from(pc).checked_sub(2).filter(|before| *before >= usize::from(start));
-        if let Some([save @ ops::SAVE, slot, ops::RUN, _, _, _, _, 0, ops::SAVE, end]) = before
-            .and_then(|before| code.get_mut(before..))
+        if let Some([save @ ops::SAVE, slot, ops::RUN, _, _, _, _, 0, ops::SAVE, end]) = saved
+            .and_then(|saved| code.get_mut(saved..))
             .and_then(|code| code.first_chunk_mut::<{ ops::KEEP_LEN as usize }>())
-            && *end == *slot + 1
+            && end.checked_sub(1) == Some(*slot)
         {
             *save = ops::KEEP;
         }

@@ -147,6 +147,22 @@ fn modes_take_bits_in_the_order_they_appear() {
 }
 
 #[test]
+fn a_captured_run_is_one_step_and_literals_stay_what_they_are() {
+    let code = |rule: &str| {
+        let (mut code, mut sets, mut rules) = (vec![0; 900], vec![Set::NONE; 8], vec![Rule::EMPTY; 8]);
+        let space = Space { code: &mut code, sets: &mut sets, rules: &mut rules };
+        let text = format!("filter t\napp t\nfail {rule}");
+        compile(&text, space, &mut |e| panic!("{e}")).unwrap().code.to_vec()
+    };
+    assert_eq!(code("x<port:int> y")[4], ops::KEEP);
+    // What stands before the run only looks like a SAVE.
+    for byte in ["\\x01", "\\xff"] {
+        let code = code(&format!("x\\x08{byte}<[a-z]+><user:int>"));
+        assert_eq!(code[..5], [code[0], ops::LIT, 3, b'x', ops::SAVE], "{byte}");
+    }
+}
+
+#[test]
 fn full_space_is_an_error() {
     let text = "filter t\napp t\nfail <[ab]+>x<[cd]+>y\nfail z";
     for (code, sets, rules) in [(10, 8, 8), (900, 1, 8), (900, 8, 1), (0, 0, 0)] {

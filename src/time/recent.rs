@@ -1,4 +1,4 @@
-//! The last date that was read, for logs in which many lines share one.
+//! The last date that was read, for logs in which many lines share one or its minute.
 
 use super::civil::Calendar;
 use core::cell::RefCell;
