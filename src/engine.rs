@@ -243,7 +243,7 @@ impl<'a> Engine<'a> {
         };
         let wanted = rules.matcher.wanted(message, input.jails);
         // What edgeban says of a ban would count a second time, and anyone can write to the log in its name.
-        let own = message.app == b"edgeban";
+        let own = matches!(message.app, [b'e', b'd', b'g', rest @ ..] if rest == b"eban");
         if own {
             self.tally.own.bump();
         }

@@ -38,18 +38,17 @@ pub(crate) fn letters(text: &[u8]) -> usize {
     leading(!from_a | past_z | word)
 }
 
-/// How many digits `text` starts with.
+/// How many digits `text` starts with. Up to a word's length no branch asks how many.
 #[inline(always)]
 pub(crate) fn digits(text: &[u8]) -> usize {
-    let start = first(text).map_or(0, |word| {
+    let start = first(text).map(|word| {
         let word = word ^ (ONES * b'0' as usize);
         leading(((word & LOW) + ONES * (0x7f - 9)) | word)
     });
-    if start > 0 && start < WORD {
-        return start;
+    match start {
+        Some(start) if start < WORD => start,
+        _ => text.iter().take_while(|b| b.is_ascii_digit()).count(),
     }
-    let rest = text.get(start..).unwrap_or(b"");
-    start + rest.iter().take_while(|b| b.is_ascii_digit()).count()
 }
 
 /// How many bytes the words at the start of `text` have that are of ASCII letters and digits alone.

@@ -19,29 +19,46 @@ pub struct Active<'a> {
     pub mode: u8,
 }
 
+impl<'a> Active<'a> {
+    /// The rules of its mode.
+    fn rules(&self) -> impl Iterator<Item = &'a Rule> {
+        let (rules, mode) = (self.filter.rules, self.mode);
+        rules.iter().filter(move |rule| rule.modes & mode != 0)
+    }
+
+    /// Whether all of them need the same literal.
+    fn agree(&self) -> bool {
+        let literal = |rule| need(&self.filter, rule).filter(|literal| !literal.is_empty());
+        let mut needs = self.rules().map(literal);
+        let Some(Some(first)) = needs.next() else { return false };
+        needs.all(|other| other == Some(first))
+    }
+}
+
 /// One program name and the filters that want its messages. Lent, more than there are names, a power of two; twice as many
 /// find a name in a step or two.
 #[derive(Clone, Copy, Debug)]
 pub struct AppSlot<'a> {
     name: &'a [u8],
     /// See [`ends`].
-    ends: [u64; 2],
+    ends: u64,
     /// Bit i: the i-th active filter.
     wanted: u32,
+    /// Whether a name that belongs here had to go further.
+    full: bool,
 }
 
 impl AppSlot<'_> {
     /// What lent tables start with.
-    pub const EMPTY: Self = Self { name: b"", ends: [0; 2], wanted: 0 };
+    pub const EMPTY: Self = Self { name: b"", ends: 0, wanted: 0, full: false };
 
+    /// Without a branch for each part: names come in no order, so the processor would foresee none.
     #[inline(always)]
-    fn is(&self, name: &[u8], ends: [u64; 2]) -> bool {
-        self.ends == ends && self.name.len() == name.len() && (name.len() <= WHOLE || self.name == name)
+    fn is(&self, name: &[u8], ends: u64) -> bool {
+        let len = (self.name.len() ^ name.len()) as u64;
+        self.ends ^ ends | len == 0 && (name.len() <= 8 || self.name == name)
     }
 }
-
-/// Names up to this length are told apart by their [`ends`].
-const WHOLE: usize = 16;
 
 /// The filters that want a message; see [`Matcher::wanted`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,45 +85,39 @@ pub struct Matcher<'a> {
     slots: &'a [AppSlot<'a>],
     /// Filters with `app *`.
     any: u32,
+    /// A bit for what names start with that stand for all names which go on from there; see [`joint`].
+    joined: u32,
     /// Filters with `app -` or `app *`: for messages that name no program.
     unnamed: u32,
     /// Filters that also read lines without a syslog header.
     raw: u32,
+    /// Filters that hear far more lines than are for them, and whose rules all need the same literal.
+    agreed: u32,
     /// By a text's first byte modulo 16, and by its second one: filters that may have a rule for it are in both.
     starts: [[u32; 16]; 2],
 }
 
-/// The first and the last eight bytes of a name, which overlap in a short one: all of it up to sixteen.
+/// The first and the last four bytes of a name, which overlap in a short one: all of it up to eight.
 #[inline(always)]
-fn ends(name: &[u8]) -> [u64; 2] {
-    if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
-        return [u64::from_le_bytes(*first), u64::from_le_bytes(*last)];
-    }
-    let word = match (name.first_chunk(), name.last_chunk()) {
+fn ends(name: &[u8]) -> u64 {
+    match (name.first_chunk(), name.last_chunk()) {
         (Some(first), Some(last)) => {
             u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32
         }
-        _ => name.iter().fold(0, |n, &b| n << 8 | u64::from(b)),
-    };
-    [word; 2]
+        _ => name.iter().rev().fold(0, |n, &b| n << 8 | u64::from(b)),
+    }
 }
 
 /// The names in the table are the configuration's, so nobody can make them collide.
 #[inline(always)]
-fn mixed([first, last]: [u64; 2], len: usize) -> u32 {
-    let word = first ^ last.rotate_left(29) ^ (len as u64) << 24;
-    (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
+fn mixed(ends: u64, len: usize) -> u32 {
+    ((ends ^ (len as u64) << 24).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
 }
 
-/// Whether one of the bytes is from `(` to `/`, which few names have; now and then a false alarm.
+/// The bit of [`Matcher::joined`] for a name, by its first two bytes.
 #[inline(always)]
-fn may_part(ends: [u64; 2]) -> bool {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    let zeros = ends.map(|word| {
-        let apart = (word & (ONES * 0xf8)) ^ (ONES * 0x28);
-        apart.wrapping_sub(ONES) & !apart
-    });
-    (zeros[0] | zeros[1]) & (ONES << 7) != 0
+fn joint(ends: u64) -> u32 {
+    1 << ((ends as u32).wrapping_add(ends as u32 >> 7) % 32)
 }
 
 impl<'a> Matcher<'a> {
@@ -116,12 +127,17 @@ impl<'a> Matcher<'a> {
         if !slots.len().is_power_of_two() {
             return None;
         }
-        let (mut any, mut unnamed, mut raw, mut starts, mut used) =
-            (0u32, 0u32, 0u32, [[0u32; 16]; 2], 0usize);
+        let (mut any, mut joined, mut unnamed, mut raw, mut agreed, mut starts, mut used) =
+            (0u32, 0u32, 0u32, 0u32, 0u32, [[0u32; 16]; 2], 0usize);
         for (index, one) in active.iter().enumerate().take(32) {
             let bit = 1u32 << index;
             if matches!(one.filter.kind, Kind::Raw | Kind::Clf | Kind::NginxError) {
                 raw |= bit;
+            }
+            // To look for a literal in lines that have it mostly would be looking twice.
+            let all = one.filter.apps.split_ascii_whitespace().any(|name| name == "*");
+            if (all || one.filter.kind == Kind::Kernel) && one.agree() {
+                agreed |= bit;
             }
             for (place, starts) in starts.iter_mut().enumerate() {
                 for (byte, filters) in (0u8..).zip(starts) {
@@ -137,9 +153,11 @@ impl<'a> Matcher<'a> {
                     continue;
                 }
                 // "postfix/*" is kept as "postfix/", "postfix-*" as "postfix-".
-                let name = name.strip_suffix('*').unwrap_or(name).as_bytes();
+                let (name, open) = name.strip_suffix('*').map_or((name, false), |name| (name, true));
+                let name = name.as_bytes();
                 let mask = slots.len() - 1;
                 let ends = ends(name);
+                joined |= if open { joint(ends) } else { 0 };
                 let mut at = mixed(ends, name.len()) as usize & mask;
                 loop {
                     let slot = slots.get_mut(at)?;
@@ -154,11 +172,12 @@ impl<'a> Matcher<'a> {
                         slot.wanted |= bit;
                         break;
                     }
+                    slot.full = true;
                     at = (at + 1) & mask;
                 }
             }
         }
-        Some(Self { active, slots, any, unnamed, raw, starts })
+        Some(Self { active, slots, any, joined, unnamed, raw, agreed, starts })
     }
 
     /// The filters in use.
@@ -167,16 +186,16 @@ impl<'a> Matcher<'a> {
     }
 
     #[inline(always)]
-    fn slot(&self, name: &[u8], ends: [u64; 2]) -> u32 {
+    fn slot(&self, name: &[u8], ends: u64) -> u32 {
         let mask = self.slots.len().wrapping_sub(1);
         let mut at = mixed(ends, name.len()) as usize & mask;
         // A slot is empty at least, so this ends.
         while let Some(slot) = self.slots.get(at) {
-            if slot.name.is_empty() {
-                return 0;
-            }
             if slot.is(name, ends) {
                 return slot.wanted;
+            }
+            if !slot.full {
+                return 0;
             }
             at = (at + 1) & mask;
         }
@@ -202,6 +221,23 @@ impl<'a> Matcher<'a> {
         }
     }
 
+    /// `filters` without those of [`Matcher::agreed`] whose literal `text` lacks, so that most lines of the kernel and of
+    /// PAM enter none.
+    #[inline(never)]
+    fn possible(&self, filters: u32, text: &[u8]) -> u32 {
+        let mut asked = filters & self.agreed;
+        let mut found = filters;
+        while asked != 0 {
+            let index = asked.trailing_zeros() as usize;
+            asked &= asked - 1;
+            let Some(active) = self.active.get(index) else { continue };
+            if !active.rules().next().is_some_and(|rule| needed(&active.filter, rule, text)) {
+                found &= !(1 << index);
+            }
+        }
+        found
+    }
+
     /// In a daemon's own file `date security: …` names no program, though it looks like one: the filters in `among`
     /// that read such files, where none of them knows the program.
     #[inline(never)]
@@ -218,7 +254,7 @@ impl<'a> Matcher<'a> {
         }
         let ends = ends(app);
         let found = self.any | self.slot(app, ends);
-        if app.len() <= WHOLE && !may_part(ends) { found } else { found | self.parts(app) }
+        if self.joined & joint(ends) == 0 && app.last() != Some(&b')') { found } else { found | self.parts(app) }
     }
 
     /// The filters that want what stands before a `(` of `app`, or up to a `/` or `-` of it.
@@ -250,6 +286,9 @@ impl<'a> Matcher<'a> {
             message
         };
         let mut left = wanted.filters;
+        if left & self.agreed != 0 {
+            left = self.possible(left, message.line);
+        }
         while left != 0 {
             let index = left.trailing_zeros() as usize;
             left &= left - 1;
@@ -398,11 +437,17 @@ fn nginx(text: &[u8]) -> Option<&[u8]> {
 /// were worse).
 const LONG: u8 = 8;
 
-/// Whether `text` has the literal that every match of `rule` contains.
+/// The literal that every match of `rule` contains; empty where there is none.
+#[inline(always)]
+fn need<'a>(filter: &Filter<'a>, rule: &Rule) -> Option<&'a [u8]> {
+    let at = usize::from(rule.need.at);
+    filter.code.get(at..at + usize::from(rule.need.len))
+}
+
+/// Whether `text` has it.
 fn needed(filter: &Filter<'_>, rule: &Rule, text: &[u8]) -> bool {
-    let (at, len, rare) =
-        (usize::from(rule.need.at), usize::from(rule.need.len), usize::from(rule.need.rare));
-    let Some(literal) = filter.code.get(at..at + len) else { return false };
+    let Some(literal) = need(filter, rule) else { return false };
+    let rare = usize::from(rule.need.rare);
     let Some(&byte) = literal.get(rare) else { return true };
     memchr_iter(byte, text).any(|found| {
         found.checked_sub(rare).and_then(|start| text.get(start..)).is_some_and(|at| begins(at, literal))

@@ -23,15 +23,16 @@ pub(super) fn head(text: &[u8]) -> Option<Head<'_>> {
     if host.len() > 255 || !(1..=128).contains(&app.len()) {
         return None;
     }
-    let (pid, text) = match after {
-        [b'[', after @ ..] => {
-            let (pid, after) = after.split_at_checked(digits(after))?;
-            (pid, after.strip_prefix(b"]: ")?)
-        }
-        _ => (&b""[..], after.strip_prefix(b": ")?),
-    };
+    // Whether there is a pid no processor foresees, so both shapes are read without a branch.
+    let bracket = usize::from(*after.first()? == b'[');
+    let rest = after.get(bracket..)?;
+    let pid = digits(rest) * bracket;
+    let (pid, rest) = rest.split_at_checked(pid)?;
+    let mark = u32::from_le_bytes(*rest.first_chunk()?);
+    let (seen, want) = if bracket != 0 { (mark << 8, 0x203a_5d00) } else { (mark << 16, 0x203a_0000) };
+    let text = rest.get(2 + bracket..)?;
     // More blanks would have to be trimmed, and what is blank is not for this place to say.
-    text.first().is_some_and(|b| *b > b' ').then_some(Head { host, app, pid, text })
+    (seen == want && text.first().is_some_and(|b| *b > b' ')).then_some(Head { host, app, pid, text })
 }
 
 /// [`head`], once in the binary.
