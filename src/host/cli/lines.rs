@@ -1,11 +1,10 @@
 //! A file as numbered lines, in bounded memory.
 
-use super::Failure;
+use super::{Failure, newline};
 use crate::host::clock;
 use crate::host::sys::file;
 use crate::host::sys::refusal;
 use crate::host::sys::stdio::Stdio;
-use memchr::memchr;
 use std::format;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -88,7 +87,7 @@ impl<R: Read> Lines<R> {
     /// Goes to the next line; `false` where there is none. (Inlined, as what follows it: a call a line would cost as much.)
     #[inline(always)]
     pub(super) fn advance(&mut self) -> io::Result<bool> {
-        match unsafe { newline(&self.buf[self.start..self.end]) } {
+        match newline::first(&self.buf[self.start..self.end]) {
             Some(len) => {
                 self.take(len, 1);
                 Ok(true)
@@ -125,7 +124,7 @@ impl<R: Read> Lines<R> {
                 }
                 return Ok(over);
             }
-            if let Some(len) = memchr(b'\n', &self.buf[..self.end]) {
+            if let Some(len) = newline::first(&self.buf[..self.end]) {
                 self.take_after_reading(len, 1);
                 return Ok(true);
             }
@@ -216,32 +215,4 @@ mod tests {
             );
         }
     }
-}
-use std::arch::x86_64::*;
-#[inline]
-#[target_feature(enable="sse2")]
-fn mask16(b: &[u8; 16]) -> u32 {
-    let v = _mm_set_epi64x(i64::from_le_bytes(*b.last_chunk().unwrap()), i64::from_le_bytes(*b.first_chunk().unwrap()));
-    _mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8(b'\n' as i8))) as u32
-}
-#[inline]
-#[target_feature(enable="sse2")]
-fn mask64(b: &[u8; 64]) -> u64 {
-    let (q, _) = b.as_chunks::<16>();
-    u64::from(mask16(&q[0])) | u64::from(mask16(&q[1])) << 16 | u64::from(mask16(&q[2])) << 32 | u64::from(mask16(&q[3])) << 48
-}
-#[inline]
-#[target_feature(enable="sse2")]
-fn newline(t: &[u8]) -> Option<usize> {
-    if let Some(b) = t.first_chunk::<192>() {
-        let (h, _) = b.as_chunks::<64>();
-        let (lo, hi, far) = (mask64(&h[0]), mask64(&h[1]), mask64(&h[2]));
-        if lo | hi | far != 0 {
-            let (word, base) = std::hint::select_unpredictable(hi != 0, (hi, 64), (far, 128));
-            let (word, base) = std::hint::select_unpredictable(lo != 0, (lo, 0), (word, base));
-            return Some(base + word.trailing_zeros() as usize);
-        }
-        return memchr(b'\n', &t[192..]).map(|n| n + 192);
-    }
-    memchr(b'\n', t)
 }

@@ -8,6 +8,7 @@ pub(super) mod check;
 mod client;
 mod filters;
 mod lines;
+mod newline;
 mod output;
 mod replay;
 mod run;
