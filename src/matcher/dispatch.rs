@@ -1,6 +1,7 @@
 //! From a message to the few programs worth running: program name, then first bytes, then a needed literal.
 
 use super::machine::{End, Machine, Scratch, Start};
+use super::names::{AppSlot, Names, Register};
 use super::probe::begins;
 use super::{Hit, Source, Tally};
 use crate::addr::scan;
@@ -35,31 +36,6 @@ impl<'a> Active<'a> {
     }
 }
 
-/// One program name and the filters that want its messages. Lent, more than there are names, a power of two; twice as many
-/// find a name in a step or two.
-#[derive(Clone, Copy, Debug)]
-pub struct AppSlot<'a> {
-    name: &'a [u8],
-    /// See [`ends`].
-    ends: u64,
-    /// Bit i: the i-th active filter.
-    wanted: u32,
-    /// Whether a name that belongs here had to go further.
-    full: bool,
-}
-
-impl AppSlot<'_> {
-    /// What lent tables start with.
-    pub const EMPTY: Self = Self { name: b"", ends: 0, wanted: 0, full: false };
-
-    /// Without a branch for each part: names come in no order, so the processor would foresee none.
-    #[inline(always)]
-    fn is(&self, name: &[u8], ends: u64) -> bool {
-        let len = (self.name.len() ^ name.len()) as u64;
-        self.ends ^ ends | len == 0 && (name.len() <= 8 || self.name == name)
-    }
-}
-
 /// The filters that want a message; see [`Matcher::wanted`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
@@ -82,11 +58,9 @@ impl Wanted {
 #[derive(Debug)]
 pub struct Matcher<'a> {
     active: &'a [Active<'a>],
-    slots: &'a [AppSlot<'a>],
+    names: Names<'a>,
     /// Filters with `app *`.
     any: u32,
-    /// A bit for what names start with that stand for all names which go on from there; see [`joint`].
-    joined: u32,
     /// Filters with `app -` or `app *`: for messages that name no program.
     unnamed: u32,
     /// Filters that also read lines without a syslog header.
@@ -97,46 +71,24 @@ pub struct Matcher<'a> {
     starts: [[u32; 16]; 2],
 }
 
-/// The first and the last four bytes of a name, which overlap in a short one: all of it up to eight.
-#[inline(always)]
-fn ends(name: &[u8]) -> u64 {
-    match (name.first_chunk(), name.last_chunk()) {
-        (Some(first), Some(last)) => {
-            u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32
-        }
-        _ => name.iter().rev().fold(0, |n, &b| n << 8 | u64::from(b)),
-    }
-}
-
-/// The names in the table are the configuration's, so nobody can make them collide.
-#[inline(always)]
-fn mixed(ends: u64, len: usize) -> u32 {
-    ((ends ^ (len as u64) << 24).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
-}
-
-/// The bit of [`Matcher::joined`] for a name, by its first two bytes.
-#[inline(always)]
-fn joint(ends: u64) -> u32 {
-    1 << ((ends as u32).wrapping_add(ends as u32 >> 7) % 32)
-}
-
 impl<'a> Matcher<'a> {
     /// Indexes `active`, of which the first 32 are used. `None` where `slots` are too few, or their number is no
     /// power of two.
     pub fn new(active: &'a [Active<'a>], slots: &'a mut [AppSlot<'a>]) -> Option<Self> {
-        if !slots.len().is_power_of_two() {
-            return None;
-        }
-        let (mut any, mut joined, mut unnamed, mut raw, mut agreed, mut starts, mut used) =
-            (0u32, 0u32, 0u32, 0u32, 0u32, [[0u32; 16]; 2], 0usize);
+        let mut names = Register::new(slots)?;
+        let (mut any, mut unnamed, mut raw, mut agreed, mut starts) =
+            (0u32, 0u32, 0u32, 0u32, [[0u32; 16]; 2]);
         for (index, one) in active.iter().enumerate().take(32) {
             let bit = 1u32 << index;
             if matches!(one.filter.kind, Kind::Raw | Kind::Clf | Kind::NginxError) {
                 raw |= bit;
             }
-            // To look for a literal in lines that have it mostly would be looking twice.
-            let all = one.filter.apps.split_ascii_whitespace().any(|name| name == "*");
-            if (all || one.filter.kind == Kind::Kernel) && one.agree() {
+            // With others most lines are for them, and would be searched twice.
+            let hears_all = match one.filter.kind {
+                Kind::Syslog => one.filter.apps.split_ascii_whitespace().any(|name| name == "*"),
+                kind => kind == Kind::Kernel,
+            };
+            if hears_all && one.agree() {
                 agreed |= bit;
             }
             for (place, starts) in starts.iter_mut().enumerate() {
@@ -152,54 +104,15 @@ impl<'a> Matcher<'a> {
                     any |= if name == "*" { bit } else { 0 };
                     continue;
                 }
-                // "postfix/*" is kept as "postfix/", "postfix-*" as "postfix-".
-                let (name, open) = name.strip_suffix('*').map_or((name, false), |name| (name, true));
-                let name = name.as_bytes();
-                let mask = slots.len() - 1;
-                let ends = ends(name);
-                joined |= if open { joint(ends) } else { 0 };
-                let mut at = mixed(ends, name.len()) as usize & mask;
-                loop {
-                    let slot = slots.get_mut(at)?;
-                    if slot.name.is_empty() {
-                        used += 1;
-                        if used > mask {
-                            return None;
-                        }
-                        (slot.name, slot.ends) = (name, ends);
-                    }
-                    if slot.is(name, ends) {
-                        slot.wanted |= bit;
-                        break;
-                    }
-                    slot.full = true;
-                    at = (at + 1) & mask;
-                }
+                names.add(name, bit)?;
             }
         }
-        Some(Self { active, slots, any, joined, unnamed, raw, agreed, starts })
+        Some(Self { active, names: names.done(), any, unnamed, raw, agreed, starts })
     }
 
     /// The filters in use.
     pub fn active(&self) -> &'a [Active<'a>] {
         self.active
-    }
-
-    #[inline(always)]
-    fn slot(&self, name: &[u8], ends: u64) -> u32 {
-        let mask = self.slots.len().wrapping_sub(1);
-        let mut at = mixed(ends, name.len()) as usize & mask;
-        // A slot is empty at least, so this ends.
-        while let Some(slot) = self.slots.get(at) {
-            if slot.is(name, ends) {
-                return slot.wanted;
-            }
-            if !slot.full {
-                return 0;
-            }
-            at = (at + 1) & mask;
-        }
-        0
     }
 
     /// The filters in `among` (bit i: the i-th active filter) that want `message`, for [`Matcher::each`]. Most messages
@@ -249,24 +162,7 @@ impl<'a> Matcher<'a> {
     /// The filters for messages of `app`.
     #[inline(always)]
     fn named(&self, app: &[u8]) -> u32 {
-        if app.is_empty() {
-            return self.unnamed;
-        }
-        let ends = ends(app);
-        let found = self.any | self.slot(app, ends);
-        if self.joined & joint(ends) == 0 && app.last() != Some(&b')') { found } else { found | self.parts(app) }
-    }
-
-    /// The filters that want what stands before a `(` of `app`, or up to a `/` or `-` of it.
-    #[inline(never)]
-    fn parts(&self, app: &[u8]) -> u32 {
-        let wanted = |end: usize| app.get(..end).map_or(0, |name| self.slot(name, ends(name)));
-        let apart = app.iter().enumerate().filter(|(_, b)| *b & 0xf8 == 0x28);
-        apart.fold(0, |found, (at, b)| match b {
-            b'(' => found | wanted(at),
-            b'/' | b'-' => found | wanted(at + 1),
-            _ => found,
-        })
+        if app.is_empty() { self.unnamed } else { self.any | self.names.find(app) }
     }
 
     /// Tries the filters `wanted` on `message`, and tells each one's hit to `found`.
@@ -287,7 +183,7 @@ impl<'a> Matcher<'a> {
         };
         let mut left = wanted.filters;
         if left & self.agreed != 0 {
-            left = self.possible(left, message.line);
+            left = self.possible(left, message.text);
         }
         while left != 0 {
             let index = left.trailing_zeros() as usize;

@@ -9,6 +9,7 @@
 
 mod dispatch;
 mod machine;
+mod names;
 mod probe;
 
 // Fuzzing compares the machine with the oracle too; cargo-fuzz sets the flag.
@@ -19,11 +20,12 @@ pub mod oracle;
 mod tests;
 
 pub use crate::filter::{Part, Verdict};
-pub use dispatch::{Active, AppSlot, Matcher, Wanted};
+pub use dispatch::{Active, Matcher, Wanted};
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub use machine::run_with;
 pub use machine::{Captures, Frame, Outcome, Scratch, run};
+pub use names::AppSlot;
 
 use crate::addr::Addr;
 use crate::tally::tally;

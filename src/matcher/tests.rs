@@ -321,3 +321,37 @@ fn a_line_too_long_for_the_memo_is_given_up_not_guessed() {
 fn captures_have_room_for_every_slot() {
     assert_eq!(Slot::Id as usize + 2, SLOTS);
 }
+
+/// The rule of `source` that matches `line`, and what that took; all filters of the source are for every program.
+fn hit(source: &str, mode: &str, line: &str) -> (Option<u16>, u64) {
+    let hit = with_filter(source, |filter| {
+        let active = [Active { filter, mode: filter.mode(mode).unwrap() }];
+        let mut slots = [AppSlot::EMPTY; 4];
+        let matcher = Matcher::new(&active, &mut slots).unwrap();
+        let crate::syslog::Parsed::Message(message) = crate::syslog::parse(line.as_bytes()) else {
+            panic!()
+        };
+        let mut room = Room::new(line.len());
+        let (mut scratch, mut tally, mut rule) = (room.lend(), Tally::default(), None);
+        let wanted = matcher.wanted(&message, u32::MAX);
+        matcher.each(&message, wanted, &mut scratch, &mut tally, &mut |hit| rule = Some(hit.rule));
+        (rule, scratch.steps)
+    });
+    hit.unwrap_or_else(|| panic!("{source} does not compile"))
+}
+
+#[test]
+fn a_literal_that_all_rules_of_the_mode_need_is_asked_for_first() {
+    let rules = "fail door {one|two} at <ip>\nfail gate {one|two} at <ip>\n";
+    let more = "fail@more door {one|two} of <ip>\n";
+    for head in ["app *\nkind syslog", "app kernel\nkind kernel"] {
+        let source = format!("filter t\n{head}\n{rules}{more}");
+        let line = |text: &str| format!("Mar  1 08:00:00 gw kernel: {text}");
+        let (of, at) = (line("door one of 192.0.2.7"), line("gate two at 192.0.2.7"));
+        assert_eq!(hit(&source, "normal", &of), (None, 0), "{head}: no rule is tried");
+        assert_eq!(hit(&source, "normal", &at).0, Some(2), "{head}");
+        // Not all of this mode's rules need it.
+        assert_eq!(hit(&source, "more", &of).0, Some(3), "{head}");
+        assert_eq!(hit(&source, "more", &at).0, Some(2), "{head}");
+    }
+}
