@@ -431,13 +431,15 @@ impl<'a> Blocklist<'a> {
         if self.sieve.host(addr) {
             return self.host_and_prefixes(addr, steps, start, f);
         }
-        let classes = self.sieve.classes(addr);
-        if classes == 0 {
+        let Some((part, bits, maybe)) = self.sieve.only(addr) else {
+            return match self.sieve.classes(addr) {
+                0 => start,
+                classes => self.prefixes(addr, classes, steps, start, f),
+            };
+        };
+        if !maybe {
             return start;
         }
-        let Some((part, bits)) = self.sieve.only(addr, classes) else {
-            return self.prefixes(addr, classes, steps, start, f);
-        };
         match self.entry(part, bits, steps) {
             None => start,
             Some((at, slot)) => match f(start, at, slot) {

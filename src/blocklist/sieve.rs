@@ -5,6 +5,9 @@
 //! class that is in use, not once a length, and looks at the lengths of a class only where that answers
 //! "maybe". Which classes are used is up to the configuration and to people, never to an attacker.
 //!
+//! Where several classes of a family are in use, its *gate* is asked in their place: a short length under which each
+//! prefix that is longer enters too, so that for most addresses one answer does for all of them.
+//!
 //! A "maybe" is only ever checked in the table, so that the quick hash used here need not be strong: whoever
 //! could guess its key could take the shortcut away from some addresses and no more.
 //! Removal leaves bits behind; they are swept out by [`Sieve::rebuild`] after a number of removals.
@@ -14,6 +17,12 @@ use crate::addr::{Addr, Prefix};
 /// The lengths that stand for themselves and for those up to the next, first over IPv6, then over IPv4.
 const FLOORS: [u8; 11] = [0, 16, 32, 48, 56, 64, 96, 96, 104, 112, 120];
 const V6: usize = 7;
+
+/// The classes behind the gate of IPv6 and of IPv4: those with a floor of 32 (a provider's network) or more, and of /16.
+const GATED: [u16; 2] = [0b000_0111_1100, 0b110_0000_0000];
+/// The gates' own bits, behind those of the classes.
+const GATE: [u16; 2] = [1 << 11, 1 << 12];
+const GATES: u16 = GATE[0] | GATE[1];
 
 /// What a class is asked with.
 #[derive(Clone, Copy)]
@@ -41,8 +50,17 @@ const fn cut(bits: u8) -> Cut {
 
 static HOST: Cut = cut(128);
 
-static CUTS: [Cut; FLOORS.len()] = {
-    let mut cuts = [HOST; FLOORS.len()];
+/// A gate is told apart from entries of its length.
+const fn gate(bits: u8) -> Cut {
+    let Cut { upper, lower, length } = cut(bits);
+    Cut { upper, lower, length: !length }
+}
+
+/// Of the classes, then of the gates.
+static CUTS: [Cut; FLOORS.len() + GATE.len()] = {
+    let mut cuts = [HOST; FLOORS.len() + GATE.len()];
+    cuts[FLOORS.len()] = gate(32);
+    cuts[FLOORS.len() + 1] = gate(112);
     let mut i = 0;
     while i < FLOORS.len() {
         cuts[i] = cut(FLOORS[i]);
@@ -52,13 +70,33 @@ static CUTS: [Cut; FLOORS.len()] = {
 };
 
 /// Which lengths have had an entry since the last rebuild.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Family {
     /// The classes that have a length.
     classes: u16,
+    /// Which of them are asked, and whether the gate is in place of others: it costs as much as a class.
+    asked: u16,
+    /// The one class in use, where its one length is its floor; else no class' number.
+    only: u8,
     /// For each class its lengths, counted from its floor: no class spans more than 32. Length 128 is in
     /// none, hosts are asked for on their own.
     lengths: [u32; FLOORS.len()],
+}
+
+impl Family {
+    const EMPTY: Self = Self { classes: 0, asked: 0, only: u8::MAX, lengths: [0; FLOORS.len()] };
+
+    /// Notes a length, `over` its class' floor, of the family that is the `at`th.
+    fn take(&mut self, class: usize, over: u8, at: usize) {
+        let Some(lengths) = self.lengths.get_mut(class) else { return };
+        *lengths |= 1 << (over & 31);
+        let only = *lengths == 1 && self.classes & !(1 << class) == 0;
+        self.only = if only { class as u8 } else { u8::MAX };
+        self.classes |= 1 << class;
+        let gated = self.classes & GATED.get(at).copied().unwrap_or(0);
+        let gate = GATE.get(at).copied().unwrap_or(0);
+        self.asked = if gated.count_ones() > 1 { self.classes & !gated | gate } else { self.classes };
+    }
 }
 
 pub(super) struct Sieve<'a> {
@@ -76,7 +114,7 @@ impl<'a> Sieve<'a> {
             words.fill(0);
         }
         let key = [upper | 1, lower | 1];
-        Self { words, key, families: Default::default(), stale: 0 }
+        Self { words, key, families: [Family::EMPTY; 2], stale: 0 }
     }
 
     #[inline]
@@ -100,7 +138,18 @@ impl<'a> Sieve<'a> {
     #[inline]
     pub(super) fn classes(&self, addr: Addr) -> u16 {
         let halves = halves(addr);
-        let mut left = self.family(addr).classes;
+        let family = self.family(addr);
+        let hits = self.ask(halves, family.asked);
+        if hits & GATES == 0 {
+            hits
+        } else {
+            hits & !GATES | self.ask(halves, family.classes & !family.asked)
+        }
+    }
+
+    /// Which of these classes and gates say "maybe".
+    #[inline(always)]
+    fn ask(&self, halves: (u64, u64), mut left: u16) -> u16 {
         let mut hits = 0;
         while left != 0 {
             let class = left.trailing_zeros() as usize;
@@ -112,15 +161,14 @@ impl<'a> Sieve<'a> {
         hits
     }
 
-    /// What [`Sieve::lengths`] comes to where that is one length, the class's own: so it is where all prefixes of a family
-    /// have one length, as those of jails do.
+    /// Where all prefixes of a family have one length, as those of jails do: the part of `addr` that a prefix around it
+    /// has, its length, and whether it may be there. What comes of it so far does not wait for the filter's answer.
     #[inline]
-    pub(super) fn only(&self, addr: Addr, classes: u16) -> Option<(Addr, u8)> {
-        let class = classes.trailing_zeros() as usize;
-        if classes & classes.wrapping_sub(1) != 0 || *self.family(addr).lengths.get(class)? != 1 {
-            return None;
-        }
-        Some((CUTS.get(class)?.of(halves(addr)), *FLOORS.get(class)?))
+    pub(super) fn only(&self, addr: Addr) -> Option<(Addr, u8, bool)> {
+        let class = usize::from(self.family(addr).only);
+        let (bits, cut) = (*FLOORS.get(class)?, CUTS.get(class)?);
+        let halves = halves(addr);
+        Some((cut.of(halves), bits, self.maybe(halves, cut)))
     }
 
     /// The lengths under 128 in these classes at which a prefix around `addr` may be there, the greatest
@@ -158,12 +206,16 @@ impl<'a> Sieve<'a> {
             return;
         };
         self.mark(halves, &cut(floor));
+        for (cut, gated) in CUTS.iter().skip(FLOORS.len()).zip(GATED) {
+            if gated >> class & 1 != 0 {
+                self.mark(halves, cut);
+            }
+        }
         // A prefix as wide as `::/64` lies around all of IPv4 as well.
         let around_v4 = inside_v4 || target.contains(Addr::v4([0; 4]));
-        for (family, takes) in self.families.iter_mut().zip([!inside_v4, around_v4]) {
-            if let Some(lengths) = family.lengths.get_mut(class).filter(|_| takes) {
-                *lengths |= 1 << ((target.bits() - floor) & 31);
-                family.classes |= 1 << class;
+        for (at, takes) in [!inside_v4, around_v4].into_iter().enumerate() {
+            if let Some(family) = self.families.get_mut(at).filter(|_| takes) {
+                family.take(class, target.bits() - floor, at);
             }
         }
     }
@@ -185,7 +237,7 @@ impl<'a> Sieve<'a> {
     /// Marks these targets and nothing else.
     pub(super) fn rebuild(&mut self, targets: impl Iterator<Item = Prefix>) {
         self.words.fill(0);
-        (self.families, self.stale) = (Default::default(), 0);
+        (self.families, self.stale) = ([Family::EMPTY; 2], 0);
         targets.for_each(|target| self.add(target));
     }
 }
