@@ -184,7 +184,6 @@ impl<'a> Sieve<'a> {
             classes,
             left: 0,
             floor: 0,
-            cut: &HOST,
         }
     }
 
@@ -275,7 +274,6 @@ pub(super) struct Lengths<'s> {
     classes: u16,
     left: u32,
     floor: u8,
-    cut: &'s Cut,
 }
 
 impl Iterator for Lengths<'_> {
@@ -285,20 +283,24 @@ impl Iterator for Lengths<'_> {
     #[inline]
     fn next(&mut self) -> Option<(Addr, u8)> {
         loop {
-            while let Some(over) = self.left.checked_ilog2() {
+            if let Some(over) = self.left.checked_ilog2() {
                 self.left &= !(1 << over);
                 let bits = self.floor + over as u8;
-                // The floor itself is what the class was asked with.
-                let cut = if over == 0 { *self.cut } else { cut(bits) };
-                if over == 0 || maybe(self.words, self.key, self.halves, &cut) {
-                    return Some((cut.of(self.halves), bits));
-                }
+                return Some((cut(bits).of(self.halves), bits));
             }
             let class = self.classes.checked_ilog2()?;
             self.classes &= !(1 << class);
-            self.left = *self.family.lengths.get(class as usize)?;
             self.floor = *FLOORS.get(class as usize)?;
-            self.cut = CUTS.get(class as usize)?;
+            let lengths = *self.family.lengths.get(class as usize)?;
+            // All of them without a branch; the floor itself is what the class was asked with.
+            self.left = lengths & 1;
+            let mut more = lengths & !1;
+            while more != 0 {
+                let over = more.trailing_zeros();
+                more &= more - 1;
+                let maybe = maybe(self.words, self.key, self.halves, &cut(self.floor + over as u8));
+                self.left |= u32::from(maybe) << over;
+            }
         }
     }
 }
