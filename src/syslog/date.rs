@@ -3,6 +3,7 @@
 //! In: a line after `<PRI>`. Out: the date's bytes and the rest. The common forms are told by shape, a comparison of 16
 //! bytes at fixed places; no date is read unless its form is rare, and whether it exists is not asked.
 
+use super::tag::unpadded;
 use crate::time::stamp;
 use memchr::memchr;
 
@@ -24,7 +25,7 @@ pub(super) enum Kind {
 pub(super) struct Dated<'a> {
     pub(super) kind: Kind,
     pub(super) date: &'a [u8],
-    /// What follows, without blanks in front.
+    /// What follows, without the tab that parts them, and without blanks in front.
     pub(super) rest: &'a [u8],
 }
 
@@ -33,7 +34,7 @@ pub(super) fn dated(text: &[u8]) -> Option<Dated<'_>> {
     let (date, rest, kind) = if let Some(inside) = text.strip_prefix(b"[") {
         let (_, len) = stamp::read(inside)?;
         let (date, rest) = inside.split_at_checked(len)?;
-        (date, rest.trim_ascii_start().strip_prefix(b"]")?, Kind::Other)
+        (date, unpadded(rest).strip_prefix(b"]")?, Kind::Other)
     } else {
         let len = if is_bsd(text) && !has_year(text) {
             15
@@ -48,7 +49,8 @@ pub(super) fn dated(text: &[u8]) -> Option<Dated<'_>> {
         // A syslogd puts a blank after its date.
         (date, rest, if rest.starts_with(b" ") { kind_of(date) } else { Kind::Other })
     };
-    Some(Dated { kind, date, rest: rest.trim_ascii_start() })
+    let rest = rest.strip_prefix(b"\t").unwrap_or(rest);
+    Some(Dated { kind, date, rest: unpadded(rest) })
 }
 
 /// The kind of a date by its shape.
@@ -107,13 +109,13 @@ pub(super) fn skip_uptime(text: &[u8]) -> &[u8] {
         return text;
     }
     let close = memchr(b']', text.get(..24).unwrap_or(text)).and_then(|end| text.get(end + 1..));
-    close.map_or(text, <[u8]>::trim_ascii_start)
+    close.map_or(text, unpadded)
 }
 
 /// Whether `text` starts with `[`, blanks, digits, a dot, digits, `]`, as printk records and `logread -t` do.
 pub(super) fn is_uptime(text: &[u8]) -> bool {
     let Some(inside) = text.strip_prefix(b"[") else { return false };
-    let inside = inside.get(..24).unwrap_or(inside).trim_ascii_start();
+    let inside = unpadded(inside.get(..24).unwrap_or(inside));
     let whole = inside.iter().take_while(|b| b.is_ascii_digit()).count();
     let Some(b'.') = inside.get(whole) else { return false };
     let after = inside.get(whole + 1..).unwrap_or(b"");

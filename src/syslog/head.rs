@@ -6,7 +6,7 @@
 
 use super::class::is_host;
 use super::date::{Dated, Kind, bsd, dated, is_uptime, skip_uptime};
-use super::tag::{Head, after_level, metalog, tagged, tight, word};
+use super::tag::{Head, after_level, metalog, tagged, tight, unpadded, word};
 use super::{Form, Message, Parsed, RawStamp, level, plain, repeat, rfc5424};
 
 /// Parses one line, without its terminator. Every byte string is some message, so this cannot fail.
@@ -46,7 +46,7 @@ pub(super) fn slow<'a>(line: &'a [u8], pri: Option<u8>, after_pri: &'a [u8]) -> 
     {
         return parsed;
     }
-    let text = dated.rest.strip_prefix(b":").unwrap_or(dated.rest).trim_ascii_start();
+    let text = unpadded(dated.rest.strip_prefix(b":").unwrap_or(dated.rest));
     let raw = Message { pri, stamp: Some(RawStamp(dated.date)), text, ..Message::raw(line) };
     Parsed::Message(raw)
 }
@@ -98,7 +98,7 @@ fn undated<'a>(line: &'a [u8], pri: Option<u8>, rest: &'a [u8]) -> Parsed<'a> {
     if pri.is_none() {
         return Parsed::Message(Message { stamp: Some(RawStamp(line)), ..Message::raw(line) });
     }
-    let rest = rest.trim_ascii_start();
+    let rest = unpadded(rest);
     if let Some(times) = repeat::last_message(rest) {
         return Parsed::Repeated(times);
     }
@@ -140,7 +140,7 @@ fn in_kernel(pri: Option<u8>, mut head: Head<'_>) -> Head<'_> {
         && head.pid.is_empty()
         && let Some(rest) = head.text.strip_prefix(b"kernel:")
     {
-        (head.app, head.text) = (b"kernel", rest.trim_ascii_start());
+        (head.app, head.text) = (b"kernel", unpadded(rest));
     }
     head
 }
@@ -149,6 +149,6 @@ fn in_kernel(pri: Option<u8>, mut head: Head<'_>) -> Head<'_> {
 pub(super) fn untag<'a>(message: &Message<'a>) -> Message<'a> {
     let (_, after_pri) = level::pri(message.line);
     let text = dated(after_pri).map_or(after_pri, |dated| dated.rest);
-    let text = text.strip_prefix(b":").unwrap_or(text).trim_ascii_start();
+    let text = unpadded(text.strip_prefix(b":").unwrap_or(text));
     Message { form: Form::Raw, host: b"", app: b"", pid: b"", text, times: 1, ..*message }
 }
