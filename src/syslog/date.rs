@@ -25,7 +25,7 @@ pub(super) enum Kind {
 pub(super) struct Dated<'a> {
     pub(super) kind: Kind,
     pub(super) date: &'a [u8],
-    /// What follows, without the tab that parts them, and without blanks in front.
+    /// What follows, without the colon or the tab that parts them, and without blanks in front.
     pub(super) rest: &'a [u8],
 }
 
@@ -49,7 +49,7 @@ pub(super) fn dated(text: &[u8]) -> Option<Dated<'_>> {
         // A syslogd puts a blank after its date.
         (date, rest, if rest.starts_with(b" ") { kind_of(date) } else { Kind::Other })
     };
-    let rest = rest.strip_prefix(b"\t").unwrap_or(rest);
+    let rest = rest.strip_prefix(b":").or_else(|| rest.strip_prefix(b"\t")).unwrap_or(rest);
     Some(Dated { kind, date, rest: unpadded(rest) })
 }
 

@@ -46,7 +46,7 @@ pub(super) fn slow<'a>(line: &'a [u8], pri: Option<u8>, after_pri: &'a [u8]) -> 
     {
         return parsed;
     }
-    let text = unpadded(dated.rest.strip_prefix(b":").unwrap_or(dated.rest));
+    let text = own_text(dated.rest);
     let raw = Message { pri, stamp: Some(RawStamp(dated.date)), text, ..Message::raw(line) };
     Parsed::Message(raw)
 }
@@ -145,10 +145,15 @@ fn in_kernel(pri: Option<u8>, mut head: Head<'_>) -> Head<'_> {
     head
 }
 
+/// The text of a daemon's own line from what follows its date. A colon that no blank follows is the text's own: `::1`.
+fn own_text(rest: &[u8]) -> &[u8] {
+    rest.strip_prefix(b": ").map_or(rest, unpadded)
+}
+
 /// See [`Message::untagged`].
 pub(super) fn untag<'a>(message: &Message<'a>) -> Message<'a> {
     let (_, after_pri) = level::pri(message.line);
     let text = dated(after_pri).map_or(after_pri, |dated| dated.rest);
-    let text = unpadded(text.strip_prefix(b":").unwrap_or(text));
+    let text = own_text(text);
     Message { form: Form::Raw, host: b"", app: b"", pid: b"", text, times: 1, ..*message }
 }

@@ -35,6 +35,11 @@ fn daemons_own_files() {
         ("@400000006a456ca000000000 dovecot-auth: pam", "dovecot-auth: pam", true),
         ("jul  1 21:37:58 gw sshd[9]: x", "gw sshd[9]: x", true),
         ("2026-07-01 21:37:58", "", true),
+        ("2026-07-01 21:37:58 ::1 refused", "::1 refused", true),
+        ("2026-07-01 21:37:58 :irc refused", ":irc refused", true),
+        ("[2026-07-01 21:37:58] ::ffff:192.0.2.7 refused", "::ffff:192.0.2.7 refused", true),
+        ("2026-07-01 21:37:58: ::1 refused", "::1 refused", true),
+        ("2026-07-01 21:37:58:::1 refused", "::1 refused", true),
         ("2026/07/01 21:37:58 : refused", "refused", true),
         ("2026-07-01 21:37:58\trefused", "refused", true),
         ("2026-07-01 21:37:58 \trefused", "\trefused", true),
@@ -63,6 +68,7 @@ fn a_headed_line_can_be_read_without_its_tag() {
             "gw sshd[9]: message repeated 3 times: [ x]",
         ),
         ("[2026-07-01 21:37:58]: x", "x"),
+        ("2026-07-01 21:37:58 ::1: x", "::1: x"),
         ("no date", "no date"),
     ] {
         let got = message(line.as_bytes()).untagged();
