@@ -5,7 +5,6 @@
 
 use super::tag::unpadded;
 use crate::time::stamp;
-use memchr::memchr;
 
 /// What kind of date a line starts with.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -15,6 +14,9 @@ pub(super) enum Kind {
     /// `2026-07-01 21:37:58`, or seconds since 1970: a syslogd or a daemon. It is read as a syslogd's if a tag follows, after a host a tag
     /// with a pid. Who feeds a daemon's file whose second word may be a client's binds it to that daemon's filters.
     Iso,
+    /// `Wed 2026-07-01 21:37:58 CEST`, or seconds since 1970 to the microsecond: `journalctl -o short-full`, `short-unix`. As
+    /// [`Kind::Iso`], but what the kernel logs has no pid.
+    Journal,
     /// `Wed Jul  1 21:37:58 2026`: logread or a daemon.
     Ctime,
     /// Any other form, or in brackets: a daemon's own file.
@@ -58,8 +60,11 @@ fn kind_of(date: &[u8]) -> Kind {
     match *date {
         [_, _, _, _, b'-', _, _, b'-', _, _, b'T', ..] => Kind::Bsd,
         [_, _, _, _, b'-', _, _, b'-', _, _, b' ', ..] => Kind::Iso,
-        // Seconds since 1970, as `journalctl -o short-unix` has them.
-        [b'0'..=b'9', ..] if date.iter().all(|b| b.is_ascii_digit() || *b == b'.') => Kind::Iso,
+        [b'0'..=b'9', ..] if date.iter().all(|b| b.is_ascii_digit() || *b == b'.') => match date.len() {
+            17 => Kind::Journal,
+            _ => Kind::Iso,
+        },
+        [b'A'..=b'Z', _, _, b' ', b'0'..=b'9', _, _, _, b'-', ..] => Kind::Journal,
         [b'A'..=b'Z', _, _, b' ', b'A'..=b'Z', ..] => Kind::Ctime,
         [b'A'..=b'Z', _, _, b' ', ..] if !date.contains(&b',') => Kind::Bsd,
         _ => Kind::Other,
@@ -105,20 +110,22 @@ fn is_ctime(text: &[u8]) -> bool {
 
 /// What follows the stamp that `logread -t` and `log_ip` put after the date: `[1782934678.123] `.
 pub(super) fn skip_uptime(text: &[u8]) -> &[u8] {
-    if !is_uptime(text) || !text.get(1..8).is_some_and(|t| t.iter().all(u8::is_ascii_digit)) {
+    if !text.get(1..8).is_some_and(|t| t.iter().all(u8::is_ascii_digit)) {
         return text;
     }
-    let close = memchr(b']', text.get(..24).unwrap_or(text)).and_then(|end| text.get(end + 1..));
-    close.map_or(text, unpadded)
+    uptime(text).map_or(text, unpadded)
 }
 
-/// Whether `text` starts with `[`, blanks, digits, a dot, digits, `]`, as printk records and `logread -t` do.
-pub(super) fn is_uptime(text: &[u8]) -> bool {
-    let Some(inside) = text.strip_prefix(b"[") else { return false };
-    let inside = unpadded(inside.get(..24).unwrap_or(inside));
-    let whole = inside.iter().take_while(|b| b.is_ascii_digit()).count();
-    let Some(b'.') = inside.get(whole) else { return false };
-    let after = inside.get(whole + 1..).unwrap_or(b"");
-    let part = after.iter().take_while(|b| b.is_ascii_digit()).count();
-    whole > 0 && part > 0 && after.get(part) == Some(&b']')
+/// What follows `[`, blanks, digits, a dot, digits, `]`, with which printk records start, and lines of `logread -t` and of
+/// `journalctl -o short-monotonic`.
+pub(super) fn uptime(text: &[u8]) -> Option<&[u8]> {
+    let seconds = unpadded(text.strip_prefix(b"[")?);
+    let fraction = past_digits(seconds)?.strip_prefix(b".")?;
+    past_digits(fraction)?.strip_prefix(b"]")
+}
+
+/// What follows one digit or more.
+fn past_digits(text: &[u8]) -> Option<&[u8]> {
+    let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
+    text.get(digits..).filter(|_| digits > 0)
 }

@@ -5,7 +5,7 @@
 //! 5424 has one grammar for its whole header; [`rfc5424`] reads it with nom.
 
 use super::class::is_host;
-use super::date::{Dated, Kind, bsd, dated, is_uptime, skip_uptime};
+use super::date::{Dated, Kind, bsd, dated, skip_uptime, uptime};
 use super::tag::{Head, after_level, metalog, tagged, tight, unpadded, word};
 use super::{Form, Message, Parsed, RawStamp, level, plain, repeat, rfc5424};
 
@@ -65,7 +65,11 @@ fn headed<'a>(line: &'a [u8], pri: Option<u8>, dated: &Dated<'a>) -> Option<Pars
         None => (pri, after),
     };
     if kind != Kind::Ctime || pri.is_some() {
-        let sure = |head: &Head<'_>| kind != Kind::Iso || head.host.is_empty() || !head.pid.is_empty();
+        let sure = |head: &Head<'_>| match kind {
+            Kind::Iso => head.host.is_empty() || !head.pid.is_empty(),
+            Kind::Journal => head.host.is_empty() || by_journal(head),
+            _ => true,
+        };
         if let Some(head) = tagged(after).filter(sure) {
             return Some(message(line, level, Some(date), in_kernel(level, head)));
         }
@@ -85,7 +89,7 @@ fn headed<'a>(line: &'a [u8], pri: Option<u8>, dated: &Dated<'a>) -> Option<Pars
     if by_syslogd && let Some(times) = repeat::last_message(after) {
         return Some(Parsed::Repeated(times));
     }
-    let by_name = date.first().is_some_and(u8::is_ascii_alphabetic);
+    let by_name = kind != Kind::Journal && date.first().is_some_and(u8::is_ascii_alphabetic);
     if let Some(head) = metalog(after).filter(|_| by_name) {
         return Some(message(line, level, Some(date), head));
     }
@@ -93,9 +97,25 @@ fn headed<'a>(line: &'a [u8], pri: Option<u8>, dated: &Dated<'a>) -> Option<Pars
     Some(message(line, level, Some(date), Head { text: after, ..Head::default() }))
 }
 
-/// A line that starts with no date: with `<PRI>` a message that came by socket, else a daemon's own line.
+/// Whether the journal can have written it: it knows the pid of all but the kernel.
+fn by_journal(head: &Head<'_>) -> bool {
+    !head.pid.is_empty() || head.app == b"kernel"
+}
+
+/// `[ 1234.567890] gw sshd[123]: text` of `journalctl -o short-monotonic`, time since boot. The kernel's own
+/// records start so too, but name no host and no pid.
+fn monotonic(line: &[u8]) -> Option<Head<'_>> {
+    let rest = uptime(line)?.strip_prefix(b" ")?;
+    tagged(rest).filter(|head| !head.host.is_empty() && by_journal(head))
+}
+
+/// A line that starts with no date: with `<PRI>` a message that came by socket, else the journal's or a daemon's own
+/// line.
 fn undated<'a>(line: &'a [u8], pri: Option<u8>, rest: &'a [u8]) -> Parsed<'a> {
     if pri.is_none() {
+        if let Some(head) = monotonic(line) {
+            return message(line, None, None, head);
+        }
         return Parsed::Message(Message { stamp: Some(RawStamp(line)), ..Message::raw(line) });
     }
     let rest = unpadded(rest);
@@ -105,7 +125,7 @@ fn undated<'a>(line: &'a [u8], pri: Option<u8>, rest: &'a [u8]) -> Parsed<'a> {
     let head = match tagged(rest).or_else(|| tight(rest)) {
         Some(head) => in_kernel(pri, head),
         // printk records, as /dev/kmsg and /proc/kmsg give them.
-        None if level::is_kernel(pri) && is_uptime(rest) => {
+        None if level::is_kernel(pri) && uptime(rest).is_some() => {
             Head { app: b"kernel", text: rest, ..Head::default() }
         }
         None => Head { text: rest, ..Head::default() },

@@ -4,7 +4,7 @@
 //! whose rules the text meets, so in doubt there is none.
 
 use super::class::{is_host, is_tag};
-use super::date::is_uptime;
+use super::date::uptime;
 use super::plain;
 use memchr::memchr;
 
@@ -109,7 +109,7 @@ fn tag<'a>(word: &'a [u8], after: &'a [u8]) -> Option<Tag<'a>> {
 
 /// As [`tag`], where no blank follows the colon: `app[pid]:text` or `kernel:[…`. `text` is from the tag on.
 fn tight_tag(text: &[u8]) -> Option<Tag<'_>> {
-    if let Some(rest) = text.strip_prefix(b"kernel:").filter(|rest| is_uptime(rest)) {
+    if let Some(rest) = text.strip_prefix(b"kernel:").filter(|rest| uptime(rest).is_some()) {
         return Some((b"kernel", b"", rest));
     }
     let (word, _) = first_word(text);

@@ -123,6 +123,8 @@ proptest! {
             for head in [
                 "Jul  1 21:37:58 gw sshd[9]: Invalid user ", "<38>Jul  1 21:37:58 sshd[9]: Invalid user ",
                 "2026-07-01T21:37:58+02:00 gw sshd[9]: Invalid user ",
+                "Wed 2026-07-01 21:37:58 CEST gw sshd[9]: Invalid user ",
+                "1782934678.123456 gw sshd[9]: Invalid user ", "[ 1234.567890] gw sshd[9]: Invalid user ",
                 "Wed Jul  1 21:37:58 2026 authpriv.info sshd[9]: Invalid user ",
                 "<38>1 2026-07-01T17:40:16Z gw sshd 9 - - Invalid user ",
             ] {

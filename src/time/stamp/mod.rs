@@ -7,6 +7,7 @@
 //! | form | example |
 //! |---|---|
 //! | ISO 8601, also with `/`, `.` or `:` | `2026-07-01T21:37:58.123+02:00`, `2026/07/01 21:37:58`, `2026-07-01  1:37:58,123 UTC` |
+//! | ISO 8601 behind a day's name | `Wed 2026-07-01 21:37:58 CEST` |
 //! | ctime, day and year optional | `Wed Jul  1 21:37:58.123 2026`, `Jul 1 21:37:58`, `Wed Jul  1 21:37:58 CEST 2026` |
 //! | ctime, year after the day | `Jul 01 2026 21:37:58` |
 //! | day first | `01/07/2026 21:37:58`, `01-07-26 21:37:58` |
