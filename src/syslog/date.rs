@@ -9,7 +9,7 @@ use crate::time::stamp;
 /// What kind of date a line starts with.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// `Jul  1 21:37:58`, also with a year, and ISO 8601 with a `T`: a syslogd wrote it.
+    /// `Jul  1 21:37:58`, also with a year on any side, and ISO 8601 with a `T`: a syslogd wrote it.
     Bsd,
     /// `2026-07-01 21:37:58`, or seconds since 1970: a syslogd or a daemon. It is read as a syslogd's if a tag follows, after a host a tag
     /// with a pid. Who feeds a daemon's file whose second word may be a client's binds it to that daemon's filters.
@@ -65,6 +65,7 @@ fn kind_of(date: &[u8]) -> Kind {
             _ => Kind::Iso,
         },
         [b'A'..=b'Z', _, _, b' ', b'0'..=b'9', _, _, _, b'-', ..] => Kind::Journal,
+        [b'0'..=b'9', _, _, _, b' ', b'A'..=b'Z', ..] => Kind::Bsd,
         [b'A'..=b'Z', _, _, b' ', b'A'..=b'Z', ..] => Kind::Ctime,
         [b'A'..=b'Z', _, _, b' ', ..] if !date.contains(&b',') => Kind::Bsd,
         _ => Kind::Other,

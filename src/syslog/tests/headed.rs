@@ -51,6 +51,10 @@ fn files_of_syslogds() {
             gw|sshd|9|x
         Jul  1 21:37:58 2026 sshd[9]: x
             |sshd|9|x
+        2026 Jul  1 21:37:58 gw sshd[9]: x
+            gw|sshd|9|x
+        2026 Jul  1 21:37:58.123 gw dovecot: x
+            gw|dovecot||x
         2026-07-01T21:37:58.123456+02:00 gw sshd[9]: x
             gw|sshd|9|x
         2026-07-01T19:37:58Z gw sshd[9]: x
@@ -79,6 +83,7 @@ fn files_of_syslogds() {
         "Jul  1 21:37:58 gw sshd[9]: x",
         "Jul  1 21:37:58 2026 gw sshd[9]: x",
         "Jul 01 2026 21:37:58 gw sshd[9]: x",
+        "2026 Jul  1 21:37:58 gw sshd[9]: x",
         "2026-07-01T21:37:58+02:00 gw sshd[9]: x",
         "2026-07-01T19:37:58.000000Z gw sshd[9]: x",
     ] {

@@ -38,6 +38,19 @@ fn iso_in_zone(c: Cursor<'_>) -> Read<'_> {
     Some((stamp, c))
 }
 
+/// [`ctime`] behind its year, as `ts-format(full)` of syslog-ng has it.
+pub(super) fn year_first(mut c: Cursor<'_>) -> Read<'_> {
+    let year = c.year()?;
+    c.eat(b' ')?;
+    let (stamp, c) = ctime(c)?;
+    match stamp {
+        Stamp::Civil(civil @ Civil { year: None, .. }, zone) => {
+            Some((Stamp::Civil(Civil { year: Some(year), ..civil }, zone), c))
+        }
+        _ => None,
+    }
+}
+
 pub(super) fn compact(mut c: Cursor<'_>) -> Read<'_> {
     let year = c.year()?;
     let (month, day) = (c.number(2, 2)? as u8, c.number(2, 2)? as u8);
