@@ -81,6 +81,13 @@ fn headed<'a>(line: &'a [u8], pri: Option<u8>, dated: &Dated<'a>) -> Option<Pars
             let head = after_level(rest, host);
             return Some(message(line, Some(pri.unwrap_or(level)), Some(date), head));
         }
+        // A template of one's own may put the level before the host.
+        if kind == Kind::Bsd
+            && let Some((level, rest)) = level::named(after)
+            && let Some(head) = tagged(rest)
+        {
+            return Some(message(line, Some(pri.unwrap_or(level)), Some(date), head));
+        }
         if let Some(head) = tight(after) {
             return Some(message(line, level, Some(date), head));
         }

@@ -97,6 +97,12 @@ fn files_of_syslogds() {
             gw|sshd|9|x
         Jul  1 21:37:58 <10.6> gw sshd[9]: x
             gw|sshd|9|x
+        Jul  1 21:37:58 gw authpriv.info sshd[9]: x
+            gw|sshd|9|x
+        Jul  1 21:37:58 authpriv.info gw sshd[9]: x
+            gw|sshd|9|x
+        2026-07-01T21:37:58+02:00 authpriv.info gw sshd[9]: x
+            gw|sshd|9|x
         "#,
     );
 }

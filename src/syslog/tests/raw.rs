@@ -49,6 +49,8 @@ fn daemons_own_files() {
         ("2026-07-01 21:37:58 \trefused", "\trefused", true),
         ("[311423.870453] drop wan in: x", "[311423.870453] drop wan in: x", false),
         ("[  311.423870] drop wan in: x", "[  311.423870] drop wan in: x", false),
+        ("Jul  1 21:37:58 auth.info x y z", "auth.info x y z", true),
+        ("2026-07-01 21:37:58 auth.info gw sshd[9]: x", "auth.info gw sshd[9]: x", true),
         ("[  311.423870] gw drop: IN=eth1", "[  311.423870] gw drop: IN=eth1", false),
         ("[  311.423870] gw sshd: x", "[  311.423870] gw sshd: x", false),
         ("[  311.423870] sshd[1]: x", "[  311.423870] sshd[1]: x", false),
