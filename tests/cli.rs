@@ -425,6 +425,22 @@ fn replay_prints_bans_and_what_made_them() {
     assert_eq!(json, "");
 }
 
+/// At 03:00 of 25 October 2026 it is 02:00 again.
+#[test]
+fn replay_goes_on_over_the_hour_that_the_zone_repeats() {
+    let folder = Folder::new("autumn");
+    let fail = |stamp: &str| {
+        format!(
+            "2026-10-25 {stamp} gw sshd[100]: Failed password for root from 203.0.113.9 port 4001 ssh2\n"
+        )
+    };
+    let log = folder.file("log", fail("01:50:00") + &fail("02:50:00") + &fail("02:05:00").repeat(5));
+    let mut berlin = command(&["replay", "--json", &log]);
+    berlin.env("TZ", "CET-1CEST,M3.5.0,M10.5.0/3");
+    let done = run(berlin, b"").exits(0);
+    assert_eq!((done.err.as_str(), number(&done.json()[0], "time")), ("", 1_792_890_300));
+}
+
 #[test]
 fn replay_goes_on_over_files_and_years() {
     let folder = Folder::new("years");

@@ -3,17 +3,20 @@
 //! In: a line after `<PRI>`. Out: the date's bytes and the rest. The common forms are told by shape, a comparison of 16
 //! bytes at fixed places; no date is read unless its form is rare, and whether it exists is not asked.
 
+use super::tag::unpadded;
 use crate::time::stamp;
-use memchr::memchr;
 
 /// What kind of date a line starts with.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// `Jul  1 21:37:58`, also with a year, and ISO 8601 with a `T`: a syslogd wrote it.
+    /// `Jul  1 21:37:58`, also with a year on any side, and ISO 8601 with a `T`: a syslogd wrote it.
     Bsd,
     /// `2026-07-01 21:37:58`, or seconds since 1970: a syslogd or a daemon. It is read as a syslogd's if a tag follows, after a host a tag
     /// with a pid. Who feeds a daemon's file whose second word may be a client's binds it to that daemon's filters.
     Iso,
+    /// `Wed 2026-07-01 21:37:58 CEST`, or seconds since 1970 to the microsecond: `journalctl -o short-full`, `short-unix`. As
+    /// [`Kind::Iso`], but what the kernel logs has no pid.
+    Journal,
     /// `Wed Jul  1 21:37:58 2026`: logread or a daemon.
     Ctime,
     /// Any other form, or in brackets: a daemon's own file.
@@ -24,7 +27,7 @@ pub(super) enum Kind {
 pub(super) struct Dated<'a> {
     pub(super) kind: Kind,
     pub(super) date: &'a [u8],
-    /// What follows, without blanks in front.
+    /// What follows, without the colon or the tab that parts them, and without blanks in front.
     pub(super) rest: &'a [u8],
 }
 
@@ -33,7 +36,7 @@ pub(super) fn dated(text: &[u8]) -> Option<Dated<'_>> {
     let (date, rest, kind) = if let Some(inside) = text.strip_prefix(b"[") {
         let (_, len) = stamp::read(inside)?;
         let (date, rest) = inside.split_at_checked(len)?;
-        (date, rest.trim_ascii_start().strip_prefix(b"]")?, Kind::Other)
+        (date, unpadded(rest).strip_prefix(b"]")?, Kind::Other)
     } else {
         let len = if is_bsd(text) && !has_year(text) {
             15
@@ -48,7 +51,8 @@ pub(super) fn dated(text: &[u8]) -> Option<Dated<'_>> {
         // A syslogd puts a blank after its date.
         (date, rest, if rest.starts_with(b" ") { kind_of(date) } else { Kind::Other })
     };
-    Some(Dated { kind, date, rest: rest.trim_ascii_start() })
+    let rest = rest.strip_prefix(b":").or_else(|| rest.strip_prefix(b"\t")).unwrap_or(rest);
+    Some(Dated { kind, date, rest: unpadded(rest) })
 }
 
 /// The kind of a date by its shape.
@@ -56,8 +60,12 @@ fn kind_of(date: &[u8]) -> Kind {
     match *date {
         [_, _, _, _, b'-', _, _, b'-', _, _, b'T', ..] => Kind::Bsd,
         [_, _, _, _, b'-', _, _, b'-', _, _, b' ', ..] => Kind::Iso,
-        // Seconds since 1970, as `journalctl -o short-unix` has them.
-        [b'0'..=b'9', ..] if date.iter().all(|b| b.is_ascii_digit() || *b == b'.') => Kind::Iso,
+        [b'0'..=b'9', ..] if date.iter().all(|b| b.is_ascii_digit() || *b == b'.') => match date.len() {
+            17 => Kind::Journal,
+            _ => Kind::Iso,
+        },
+        [b'A'..=b'Z', _, _, b' ', b'0'..=b'9', _, _, _, b'-', ..] => Kind::Journal,
+        [b'0'..=b'9', _, _, _, b' ', b'A'..=b'Z', ..] => Kind::Bsd,
         [b'A'..=b'Z', _, _, b' ', b'A'..=b'Z', ..] => Kind::Ctime,
         [b'A'..=b'Z', _, _, b' ', ..] if !date.contains(&b',') => Kind::Bsd,
         _ => Kind::Other,
@@ -103,20 +111,22 @@ fn is_ctime(text: &[u8]) -> bool {
 
 /// What follows the stamp that `logread -t` and `log_ip` put after the date: `[1782934678.123] `.
 pub(super) fn skip_uptime(text: &[u8]) -> &[u8] {
-    if !is_uptime(text) || !text.get(1..8).is_some_and(|t| t.iter().all(u8::is_ascii_digit)) {
+    if !text.get(1..8).is_some_and(|t| t.iter().all(u8::is_ascii_digit)) {
         return text;
     }
-    let close = memchr(b']', text.get(..24).unwrap_or(text)).and_then(|end| text.get(end + 1..));
-    close.map_or(text, <[u8]>::trim_ascii_start)
+    uptime(text).map_or(text, unpadded)
 }
 
-/// Whether `text` starts with `[`, blanks, digits, a dot, digits, `]`, as printk records and `logread -t` do.
-pub(super) fn is_uptime(text: &[u8]) -> bool {
-    let Some(inside) = text.strip_prefix(b"[") else { return false };
-    let inside = inside.get(..24).unwrap_or(inside).trim_ascii_start();
-    let whole = inside.iter().take_while(|b| b.is_ascii_digit()).count();
-    let Some(b'.') = inside.get(whole) else { return false };
-    let after = inside.get(whole + 1..).unwrap_or(b"");
-    let part = after.iter().take_while(|b| b.is_ascii_digit()).count();
-    whole > 0 && part > 0 && after.get(part) == Some(&b']')
+/// What follows `[`, blanks, digits, a dot, digits, `]`, with which printk records start, and lines of `logread -t` and of
+/// `journalctl -o short-monotonic`.
+pub(super) fn uptime(text: &[u8]) -> Option<&[u8]> {
+    let seconds = unpadded(text.strip_prefix(b"[")?);
+    let fraction = past_digits(seconds)?.strip_prefix(b".")?;
+    past_digits(fraction)?.strip_prefix(b"]")
+}
+
+/// What follows one digit or more.
+fn past_digits(text: &[u8]) -> Option<&[u8]> {
+    let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
+    text.get(digits..).filter(|_| digits > 0)
 }

@@ -5,8 +5,8 @@
 //! 5424 has one grammar for its whole header; [`rfc5424`] reads it with nom.
 
 use super::class::is_host;
-use super::date::{Dated, Kind, bsd, dated, is_uptime, skip_uptime};
-use super::tag::{Head, after_level, metalog, tagged, tight, word};
+use super::date::{Dated, Kind, bsd, dated, skip_uptime, uptime};
+use super::tag::{Head, after_level, metalog, tagged, tight, unpadded, word};
 use super::{Form, Message, Parsed, RawStamp, level, plain, repeat, rfc5424};
 
 /// Parses one line, without its terminator. Every byte string is some message, so this cannot fail.
@@ -46,7 +46,7 @@ pub(super) fn slow<'a>(line: &'a [u8], pri: Option<u8>, after_pri: &'a [u8]) -> 
     {
         return parsed;
     }
-    let text = dated.rest.strip_prefix(b":").unwrap_or(dated.rest).trim_ascii_start();
+    let text = own_text(dated.rest);
     let raw = Message { pri, stamp: Some(RawStamp(dated.date)), text, ..Message::raw(line) };
     Parsed::Message(raw)
 }
@@ -65,7 +65,11 @@ fn headed<'a>(line: &'a [u8], pri: Option<u8>, dated: &Dated<'a>) -> Option<Pars
         None => (pri, after),
     };
     if kind != Kind::Ctime || pri.is_some() {
-        let sure = |head: &Head<'_>| kind != Kind::Iso || head.host.is_empty() || !head.pid.is_empty();
+        let sure = |head: &Head<'_>| match kind {
+            Kind::Iso => head.host.is_empty() || !head.pid.is_empty(),
+            Kind::Journal => head.host.is_empty() || by_journal(head),
+            _ => true,
+        };
         if let Some(head) = tagged(after).filter(sure) {
             return Some(message(line, level, Some(date), in_kernel(level, head)));
         }
@@ -77,6 +81,13 @@ fn headed<'a>(line: &'a [u8], pri: Option<u8>, dated: &Dated<'a>) -> Option<Pars
             let head = after_level(rest, host);
             return Some(message(line, Some(pri.unwrap_or(level)), Some(date), head));
         }
+        // A template of one's own may put the level before the host.
+        if kind == Kind::Bsd
+            && let Some((level, rest)) = level::named(after)
+            && let Some(head) = tagged(rest)
+        {
+            return Some(message(line, Some(pri.unwrap_or(level)), Some(date), head));
+        }
         if let Some(head) = tight(after) {
             return Some(message(line, level, Some(date), head));
         }
@@ -85,7 +96,7 @@ fn headed<'a>(line: &'a [u8], pri: Option<u8>, dated: &Dated<'a>) -> Option<Pars
     if by_syslogd && let Some(times) = repeat::last_message(after) {
         return Some(Parsed::Repeated(times));
     }
-    let by_name = date.first().is_some_and(u8::is_ascii_alphabetic);
+    let by_name = kind != Kind::Journal && date.first().is_some_and(u8::is_ascii_alphabetic);
     if let Some(head) = metalog(after).filter(|_| by_name) {
         return Some(message(line, level, Some(date), head));
     }
@@ -93,19 +104,35 @@ fn headed<'a>(line: &'a [u8], pri: Option<u8>, dated: &Dated<'a>) -> Option<Pars
     Some(message(line, level, Some(date), Head { text: after, ..Head::default() }))
 }
 
-/// A line that starts with no date: with `<PRI>` a message that came by socket, else a daemon's own line.
+/// Whether the journal can have written it: it knows the pid of all but the kernel.
+fn by_journal(head: &Head<'_>) -> bool {
+    !head.pid.is_empty() || head.app == b"kernel"
+}
+
+/// `[ 1234.567890] gw sshd[123]: text` of `journalctl -o short-monotonic`, time since boot. The kernel's own
+/// records start so too, but name no host and no pid.
+fn monotonic(line: &[u8]) -> Option<Head<'_>> {
+    let rest = uptime(line)?.strip_prefix(b" ")?;
+    tagged(rest).filter(|head| !head.host.is_empty() && by_journal(head))
+}
+
+/// A line that starts with no date: with `<PRI>` a message that came by socket, else the journal's or a daemon's own
+/// line.
 fn undated<'a>(line: &'a [u8], pri: Option<u8>, rest: &'a [u8]) -> Parsed<'a> {
     if pri.is_none() {
+        if let Some(head) = monotonic(line) {
+            return message(line, None, None, head);
+        }
         return Parsed::Message(Message { stamp: Some(RawStamp(line)), ..Message::raw(line) });
     }
-    let rest = rest.trim_ascii_start();
+    let rest = unpadded(rest);
     if let Some(times) = repeat::last_message(rest) {
         return Parsed::Repeated(times);
     }
     let head = match tagged(rest).or_else(|| tight(rest)) {
         Some(head) => in_kernel(pri, head),
         // printk records, as /dev/kmsg and /proc/kmsg give them.
-        None if level::is_kernel(pri) && is_uptime(rest) => {
+        None if level::is_kernel(pri) && uptime(rest).is_some() => {
             Head { app: b"kernel", text: rest, ..Head::default() }
         }
         None => Head { text: rest, ..Head::default() },
@@ -140,15 +167,20 @@ fn in_kernel(pri: Option<u8>, mut head: Head<'_>) -> Head<'_> {
         && head.pid.is_empty()
         && let Some(rest) = head.text.strip_prefix(b"kernel:")
     {
-        (head.app, head.text) = (b"kernel", rest.trim_ascii_start());
+        (head.app, head.text) = (b"kernel", unpadded(rest));
     }
     head
+}
+
+/// The text of a daemon's own line from what follows its date. A colon that no blank follows is the text's own: `::1`.
+fn own_text(rest: &[u8]) -> &[u8] {
+    rest.strip_prefix(b": ").map_or(rest, unpadded)
 }
 
 /// See [`Message::untagged`].
 pub(super) fn untag<'a>(message: &Message<'a>) -> Message<'a> {
     let (_, after_pri) = level::pri(message.line);
     let text = dated(after_pri).map_or(after_pri, |dated| dated.rest);
-    let text = text.strip_prefix(b":").unwrap_or(text).trim_ascii_start();
+    let text = own_text(text);
     Message { form: Form::Raw, host: b"", app: b"", pid: b"", text, times: 1, ..*message }
 }

@@ -3,7 +3,7 @@
 //! In: a text or what follows a date. Out: N, 1 to 65535 (more counts as that), and what was repeated.
 
 use super::class::is_host;
-use super::tag::word;
+use super::tag::{unpadded, word};
 
 /// `message repeated N times: [ text]`, which rsyslog writes after the tag in place of the text: N and the text. A
 /// peer's words cannot make one where the program's own words come first, as in every sshd and dropbear message; and
@@ -11,7 +11,7 @@ use super::tag::word;
 pub(super) fn wrapped(text: &[u8]) -> Option<(u32, &[u8])> {
     let (times, rest) = count(text.strip_prefix(b"message repeated ")?)?;
     let inside = rest.strip_prefix(b" times: [")?.strip_suffix(b"]")?;
-    Some((times, inside.trim_ascii_start()))
+    Some((times, unpadded(inside)))
 }
 
 /// `[host ]last message repeated N times` and nothing more.

@@ -3,6 +3,7 @@
 //!
 //! Lengths of fields are not checked: the line's limit bounds them. A header that is cut or malformed is no header.
 
+use super::tag::unpadded;
 use super::{Form, Message, RawStamp};
 use nom::bytes::complete::{tag, take_till1};
 use nom::character::complete::char;
@@ -62,7 +63,7 @@ pub(super) fn parse<'a>(line: &'a [u8], pri: u8, input: &'a [u8]) -> Option<Mess
         return None;
     }
     let text = text.unwrap_or(b"");
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start();
+    let text = unpadded(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text));
     let stamp = (!date.is_empty()).then_some(RawStamp(date));
     Some(Message { line, form: Form::Rfc5424, pri: Some(pri), stamp, host, app, pid, text, times: 1 })
 }

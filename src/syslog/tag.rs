@@ -4,7 +4,7 @@
 //! whose rules the text meets, so in doubt there is none.
 
 use super::class::{is_host, is_tag};
-use super::date::is_uptime;
+use super::date::uptime;
 use super::plain;
 use memchr::memchr;
 
@@ -39,7 +39,7 @@ pub(super) fn any_tagged(text: &[u8]) -> Option<Head<'_>> {
     if !is_host(first) {
         return None;
     }
-    let (second, rest) = first_word(after.trim_ascii_start());
+    let (second, rest) = first_word(unpadded(after));
     match tag(second, rest)? {
         // A tag padded with blanks before its pid, as fail2ban's own log has it.
         (b"", pid, text) if !pid.is_empty() => Some(Head { host: b"", app: first, pid, text }),
@@ -78,7 +78,7 @@ pub(super) fn metalog(text: &[u8]) -> Option<Head<'_>> {
     let app = first.strip_prefix(b"[")?.strip_suffix(b"]")?;
     (app.first()?.is_ascii_alphabetic() && is_tag(app)).then_some(Head {
         app,
-        text: after.trim_ascii_start(),
+        text: unpadded(after),
         ..Head::default()
     })
 }
@@ -95,13 +95,13 @@ fn tag<'a>(word: &'a [u8], after: &'a [u8]) -> Option<Tag<'a>> {
                 }
                 _ => (head, &b""[..]),
             };
-            is_tag(app).then_some((app, pid, after.trim_ascii_start()))
+            is_tag(app).then_some((app, pid, unpadded(after)))
         }
         [inside @ .., b']'] => {
             let open = inside.iter().rposition(|b| *b == b'[').filter(|open| *open > 0)?;
             let (app, pid) = (inside.get(..open)?, inside.get(open + 1..)?);
             let numeric = !pid.is_empty() && pid.iter().all(u8::is_ascii_digit);
-            (numeric && is_tag(app)).then_some((app, pid, after.trim_ascii_start()))
+            (numeric && is_tag(app)).then_some((app, pid, unpadded(after)))
         }
         _ => None,
     }
@@ -109,7 +109,7 @@ fn tag<'a>(word: &'a [u8], after: &'a [u8]) -> Option<Tag<'a>> {
 
 /// As [`tag`], where no blank follows the colon: `app[pid]:text` or `kernel:[…`. `text` is from the tag on.
 fn tight_tag(text: &[u8]) -> Option<Tag<'_>> {
-    if let Some(rest) = text.strip_prefix(b"kernel:").filter(|rest| is_uptime(rest)) {
+    if let Some(rest) = text.strip_prefix(b"kernel:").filter(|rest| uptime(rest).is_some()) {
         return Some((b"kernel", b"", rest));
     }
     let (word, _) = first_word(text);
@@ -120,10 +120,19 @@ fn tight_tag(text: &[u8]) -> Option<Tag<'_>> {
     (closed && is_tag(app)).then_some((app, inside.get(..digits)?, text.get(open + digits + 3..)?))
 }
 
+/// `text` without the blanks in front. Other white space is the text's own: a program may indent by a tab what its peer
+/// says, and that must not pass for the start of a message.
+pub(super) fn unpadded(mut text: &[u8]) -> &[u8] {
+    while let [b' ', rest @ ..] = text {
+        text = rest;
+    }
+    text
+}
+
 /// The text up to the next blank, and what follows without blanks in front.
 pub(super) fn word(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let (word, rest) = text.split_at_checked(memchr(b' ', text)?)?;
-    Some((word, rest.trim_ascii_start()))
+    Some((word, unpadded(rest)))
 }
 
 /// The text up to the next blank, or all, and what follows from the blank on.

@@ -7,6 +7,9 @@
 use super::Text;
 
 const DAY_MS: i64 = 86_400_000;
+const HOUR_MS: i64 = 3_600_000;
+/// Lines of one log are no more out of order than this.
+const DISORDER_MS: i64 = 300_000;
 
 /// A date and time as a line shows it: in some zone, perhaps without a year.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,17 +57,20 @@ pub struct Calendar<'a> {
     pub now_ms: i64,
     /// The zone of dates that name none.
     pub local: Zone<'a>,
+    /// The time of the line before in the same log, in milliseconds since 1970: of the hour that a zone repeats in autumn, the
+    /// second is meant where the first would be more than five minutes before that. [`i64::MIN`] where nothing is known.
+    pub after_ms: i64,
 }
 
 impl<'a> Calendar<'a> {
     /// A calendar whose zone is always `east` seconds east of Greenwich.
     pub const fn fixed(now_ms: i64, east: i32) -> Self {
-        Self { now_ms, local: Zone::Fixed(east) }
+        Self { now_ms, local: Zone::Fixed(east), after_ms: i64::MIN }
     }
 
     /// A calendar with a zone rule.
     pub const fn new(now_ms: i64, rule: &'a dyn Fn(&Civil) -> i32) -> Self {
-        Self { now_ms, local: Zone::Rule(rule) }
+        Self { now_ms, local: Zone::Rule(rule), after_ms: i64::MIN }
     }
 
     fn east(&self, local: &Civil) -> i32 {
@@ -113,8 +119,17 @@ impl Civil {
     /// As [`Civil::utc_ms`], in `zone` or else the calendar's.
     fn ms_in(&self, year: u16, zone: Option<i32>, calendar: &Calendar<'_>) -> Option<i64> {
         let utc = self.utc_ms(year)?;
-        let east = zone.unwrap_or_else(|| calendar.east(&Self { year: Some(year), ..*self }));
-        Some(utc - i64::from(east) * 1000)
+        if let Some(east) = zone {
+            return Some(utc - i64::from(east) * 1000);
+        }
+        let ms = utc - i64::from(calendar.east(&Self { year: Some(year), ..*self })) * 1000;
+        let back = calendar.after_ms.saturating_add(-DISORDER_MS);
+        if ms >= back {
+            return Some(ms);
+        }
+        // An hour on, the zone is what it is in the second of two such hours.
+        let again = utc - i64::from(calendar.east(&Self::from_epoch_ms(utc + HOUR_MS))) * 1000;
+        Some(if again >= back { again } else { ms })
     }
 }
 

@@ -96,6 +96,38 @@ fn zones_of_the_line_win_over_the_calendar() {
     assert_eq!(at(12, 57).as_deref(), Some("2005-08-13T10:57:00Z"));
 }
 
+/// Europe/Berlin on 25 October 2026: at 03:00 of UTC+2 it is 02:00 of UTC+1. As a libc does, the first of two hours is meant.
+#[test]
+fn a_repeated_hour_is_the_second_where_the_first_would_run_backwards() {
+    let rule = |c: &Civil| if (c.month, c.day, c.hour) < (10, 25, 3) { 7200 } else { 3600 };
+    let now = 1_795_564_800_000; // 2026-11-25T00:00:00Z
+    for (hour, minute, after, want) in [
+        (2, 30, None, "2026-10-25T00:30:00Z"),
+        (2, 30, Some("2026-10-25T00:29:59Z"), "2026-10-25T00:30:00Z"),
+        (2, 30, Some("2026-10-25T00:35:00Z"), "2026-10-25T00:30:00Z"),
+        (2, 30, Some("2026-10-25T00:35:01Z"), "2026-10-25T01:30:00Z"),
+        (2, 0, Some("2026-10-25T00:59:59Z"), "2026-10-25T01:00:00Z"),
+        (2, 30, Some("2026-10-25T01:29:59Z"), "2026-10-25T01:30:00Z"),
+        (2, 30, Some("2026-10-25T01:35:01Z"), "2026-10-25T00:30:00Z"),
+        (3, 0, Some("2026-10-25T01:59:59Z"), "2026-10-25T02:00:00Z"),
+        (1, 59, Some("2026-10-25T00:30:00Z"), "2026-10-24T23:59:00Z"),
+        (3, 0, Some("2026-10-25T02:30:00Z"), "2026-10-25T02:00:00Z"),
+    ] {
+        let after_ms = after.map_or(i64::MIN, |text| {
+            let (stamp, _) = crate::time::stamp::read(text.as_bytes()).unwrap();
+            stamp.epoch_ms(&Calendar::fixed(0, 0)).unwrap()
+        });
+        let calendar = Calendar { after_ms, ..Calendar::new(now, &rule) };
+        for year in [None, Some(2026)] {
+            let got = text(civil(year, 10, 25, hour, minute, 0), &calendar);
+            assert_eq!(got.as_deref(), Some(want), "{hour}:{minute:02} after {after:?}");
+        }
+        let Stamp::Civil(c, _) = civil(Some(2026), 10, 25, hour, minute, 0) else { return };
+        let named = Stamp::Civil(c, Some(7200));
+        assert_eq!(named.epoch_ms(&calendar), named.epoch_ms(&Calendar::fixed(now, 0)));
+    }
+}
+
 #[test]
 fn rfc3339_text() {
     for (ms, east, want) in [
@@ -138,7 +170,7 @@ proptest! {
 
     #[test]
     fn no_calendar_breaks_it(now: i64, east: i32, y: u16, month: u8, day: u8, hour: u8, of_day: u32, has: bool) {
-        let calendar = Calendar::fixed(now, east);
+        let calendar = Calendar { after_ms: now, ..Calendar::fixed(now, east) };
         let year = has.then_some(y);
         let _ = Stamp::Civil(Civil { year, month, day, hour, minute: hour, second: day, millis: y }, None)
             .epoch_ms(&calendar);

@@ -36,7 +36,7 @@ impl<'c> Recent<'c> {
     }
 
     /// Milliseconds since 1970 that `text` stands for: as the last time, where it is the same text or one of the same minute,
-    /// else as `read` says. What `read` cannot tell is not remembered.
+    /// else as `read` says of a calendar that knows the last time. What `read` cannot tell is not remembered.
     #[inline]
     pub fn epoch_ms(&self, text: &[u8], read: impl FnOnce(&Calendar<'c>) -> Option<i64>) -> Option<i64> {
         // Nothing that is called here has the date borrowed; if it had, dates would be read again and again.
@@ -51,7 +51,11 @@ impl<'c> Recent<'c> {
         {
             return Some(ms);
         }
-        let ms = read(&self.calendar)?;
+        let after_ms = match self.last.try_borrow() {
+            Ok(last) if last.len > 0 => last.ms,
+            _ => i64::MIN,
+        };
+        let ms = read(&Calendar { after_ms, ..self.calendar })?;
         if let Ok(mut last) = self.last.try_borrow_mut()
             && let Some(room) = last.text.get_mut(..text.len())
         {

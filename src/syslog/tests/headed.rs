@@ -51,6 +51,10 @@ fn files_of_syslogds() {
             gw|sshd|9|x
         Jul  1 21:37:58 2026 sshd[9]: x
             |sshd|9|x
+        2026 Jul  1 21:37:58 gw sshd[9]: x
+            gw|sshd|9|x
+        2026 Jul  1 21:37:58.123 gw dovecot: x
+            gw|dovecot||x
         2026-07-01T21:37:58.123456+02:00 gw sshd[9]: x
             gw|sshd|9|x
         2026-07-01T19:37:58Z gw sshd[9]: x
@@ -79,6 +83,7 @@ fn files_of_syslogds() {
         "Jul  1 21:37:58 gw sshd[9]: x",
         "Jul  1 21:37:58 2026 gw sshd[9]: x",
         "Jul 01 2026 21:37:58 gw sshd[9]: x",
+        "2026 Jul  1 21:37:58 gw sshd[9]: x",
         "2026-07-01T21:37:58+02:00 gw sshd[9]: x",
         "2026-07-01T19:37:58.000000Z gw sshd[9]: x",
     ] {
@@ -92,8 +97,50 @@ fn files_of_syslogds() {
             gw|sshd|9|x
         Jul  1 21:37:58 <10.6> gw sshd[9]: x
             gw|sshd|9|x
+        Jul  1 21:37:58 gw authpriv.info sshd[9]: x
+            gw|sshd|9|x
+        Jul  1 21:37:58 authpriv.info gw sshd[9]: x
+            gw|sshd|9|x
+        2026-07-01T21:37:58+02:00 authpriv.info gw sshd[9]: x
+            gw|sshd|9|x
         "#,
     );
+}
+
+/// What `journalctl` writes with each `-o` that has a header; where the kernel logs there is no pid.
+#[test]
+fn the_journal() {
+    for (date, time) in [
+        ("Jul 01 21:37:58", Some("2026-07-01T19:37:58Z")),
+        ("Jul 01 21:37:58.123456", Some("2026-07-01T19:37:58.123Z")),
+        ("2026-07-01T21:37:58+0200", Some("2026-07-01T19:37:58Z")),
+        ("2026-07-01T21:37:58+02:00", Some("2026-07-01T19:37:58Z")),
+        ("2026-07-01T21:37:58.123456+0200", Some("2026-07-01T19:37:58.123Z")),
+        ("Wed 2026-07-01 21:37:58 CEST", Some("2026-07-01T19:37:58Z")),
+        ("Wed 2026-07-01 19:37:58 UTC", Some("2026-07-01T19:37:58Z")),
+        ("Thu 2026-07-02 01:07:58 +0530", Some("2026-07-01T19:37:58Z")),
+        ("1782934678.123456", Some("2026-07-01T19:37:58.123Z")),
+        ("[    5.123456]", None),
+        ("[ 1234.567890]", None),
+        ("[1234567.890123]", None),
+    ] {
+        for (head, want) in [
+            ("gw sshd[123]: Failed password", "gw|sshd|123|Failed password"),
+            ("gw sshd[123]:   x", "gw|sshd|123|x"),
+            ("gw (sshd)[123]: x", "gw|(sshd)|123|x"),
+            ("gw kernel: drop wan in: x", "gw|kernel||drop wan in: x"),
+        ] {
+            let line = std::format!("{date} {head}");
+            let got = message(line.as_bytes());
+            assert_eq!([got.host, got.app, got.pid, got.text].map(utf8).join("|"), want, "{line}");
+            assert_eq!((got.form, got.pri, got.times), (Form::Bsd, None, 1), "{line}");
+            assert_eq!(when(&line).as_deref(), time, "{line}");
+        }
+        // Without `--no-hostname` a line has a host; since boot one without it may be the kernel's.
+        let line = std::format!("{date} sshd[123]: x");
+        let want = if time.is_some() { "sshd" } else { "" };
+        assert_eq!(utf8(message(line.as_bytes()).app), want, "{line}");
+    }
 }
 
 #[test]

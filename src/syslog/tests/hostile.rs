@@ -66,6 +66,27 @@ fn hostile_lines() {
     assert_eq!(message(garbage).text, b"\xff\xfe\0 from \x80");
 }
 
+/// A program may indent what its peer says by a tab: such a line must not read as a message of its own.
+#[test]
+fn only_blanks_are_taken_off_a_text() {
+    for head in [
+        "Jul  1 21:37:58 gw sshd[9]:",
+        "Jul  1 21:37:58 sshd[9]:",
+        "<38>Jul  1 21:37:58 gw sshd[9]:",
+        "2026-07-01T21:37:58+02:00 gw sshd[9]:",
+        "Wed Jul  1 21:37:58 2026 authpriv.info sshd[9]:",
+        "<38>1 2026-07-01T17:40:16Z gw sshd 9 - -",
+        "<38>1 2026-07-01T17:40:16Z gw sshd 9 - - message repeated 2 times: [",
+    ] {
+        let end = if head.ends_with('[') { "]" } else { "" };
+        for (text, want) in [("  x", "x"), (" \tx", "\tx"), (" \r\n x", "\r\n x"), (" \x0cx", "\x0cx")] {
+            let line = std::format!("{head}{text}{end}");
+            let got = message(line.as_bytes());
+            assert_eq!((utf8(got.app), utf8(got.text)), ("sshd", want), "{line:?}");
+        }
+    }
+}
+
 /// Whether `part` lies inside `whole`, or is empty.
 fn inside(part: &[u8], whole: &[u8]) -> bool {
     let (part_at, whole_at) = (part.as_ptr_range(), whole.as_ptr_range());
@@ -102,6 +123,8 @@ proptest! {
             for head in [
                 "Jul  1 21:37:58 gw sshd[9]: Invalid user ", "<38>Jul  1 21:37:58 sshd[9]: Invalid user ",
                 "2026-07-01T21:37:58+02:00 gw sshd[9]: Invalid user ",
+                "Wed 2026-07-01 21:37:58 CEST gw sshd[9]: Invalid user ",
+                "1782934678.123456 gw sshd[9]: Invalid user ", "[ 1234.567890] gw sshd[9]: Invalid user ",
                 "Wed Jul  1 21:37:58 2026 authpriv.info sshd[9]: Invalid user ",
                 "<38>1 2026-07-01T17:40:16Z gw sshd 9 - - Invalid user ",
             ] {

@@ -28,6 +28,29 @@ pub(super) fn iso(mut c: Cursor<'_>) -> Read<'_> {
     Some((Stamp::Civil(dated(Some(year), month, day, time), zone), c))
 }
 
+/// As [`iso`], where a zone must follow, by name or in numbers.
+fn iso_in_zone(c: Cursor<'_>) -> Read<'_> {
+    let (stamp, mut c) = iso(c)?;
+    if let Stamp::Civil(_, None) = stamp {
+        c.eat(b' ')?;
+        c.zone_name()?;
+    }
+    Some((stamp, c))
+}
+
+/// [`ctime`] behind its year, as `ts-format(full)` of syslog-ng has it.
+pub(super) fn year_first(mut c: Cursor<'_>) -> Read<'_> {
+    let year = c.year()?;
+    c.eat(b' ')?;
+    let (stamp, c) = ctime(c)?;
+    match stamp {
+        Stamp::Civil(civil @ Civil { year: None, .. }, zone) => {
+            Some((Stamp::Civil(Civil { year: Some(year), ..civil }, zone), c))
+        }
+        _ => None,
+    }
+}
+
 pub(super) fn compact(mut c: Cursor<'_>) -> Read<'_> {
     let year = c.year()?;
     let (month, day) = (c.number(2, 2)? as u8, c.number(2, 2)? as u8);
@@ -157,6 +180,9 @@ pub(super) fn ctime(mut c: Cursor<'_>) -> Read<'_> {
             c.day_name()?;
             c.eat(b',');
             c.eat(b' ')?;
+            if c.0.first().is_some_and(u8::is_ascii_digit) {
+                return iso_in_zone(c);
+            }
             c.month()?
         }
     };

@@ -7,8 +7,10 @@
 //! | form | example |
 //! |---|---|
 //! | ISO 8601, also with `/`, `.` or `:` | `2026-07-01T21:37:58.123+02:00`, `2026/07/01 21:37:58`, `2026-07-01  1:37:58,123 UTC` |
+//! | ISO 8601 behind a day's name | `Wed 2026-07-01 21:37:58 CEST` |
 //! | ctime, day and year optional | `Wed Jul  1 21:37:58.123 2026`, `Jul 1 21:37:58`, `Wed Jul  1 21:37:58 CEST 2026` |
 //! | ctime, year after the day | `Jul 01 2026 21:37:58` |
+//! | ctime, year first | `2026 Jul  1 21:37:58` |
 //! | day first | `01/07/2026 21:37:58`, `01-07-26 21:37:58` |
 //! | CLF, named | `01/Jul/2026:21:37:58 +0200`, `01-Jul-2026 21:37:58.123` |
 //! | month first | `07/01/2026:21:37:58`, `07-31-2026 21:37:58.123` (day first wins where both fit) |
@@ -110,7 +112,7 @@ fn at(text: &[u8], line_start: bool) -> Option<(Stamp, &[u8])> {
         b'0'..=b'9' => {
             let digits = text.iter().take(12).take_while(|b| b.is_ascii_digit()).count();
             match digits {
-                4 => forms::iso(c),
+                4 => forms::iso(c).or_else(|| forms::year_first(c)),
                 8 => forms::compact(c),
                 6 => forms::mysql(c),
                 10 | 11 if line_start => forms::epoch(c),
