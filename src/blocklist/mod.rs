@@ -31,7 +31,7 @@ mod tests;
 pub use slot::Slot;
 
 use index::{Index, Steps};
-use sieve::Sieve;
+use sieve::{Lengths, Sieve};
 use table::Table;
 use universal::Universal;
 
@@ -432,9 +432,9 @@ impl<'a> Blocklist<'a> {
             return self.host_and_prefixes(addr, steps, start, f);
         }
         let Some((part, bits, maybe)) = self.sieve.only(addr) else {
-            return match self.sieve.classes(addr) {
-                0 => start,
-                classes => self.prefixes(addr, classes, steps, start, f),
+            return match self.sieve.lengths(addr) {
+                None => start,
+                Some(lengths) => self.prefixes(addr, lengths, steps, start, f),
             };
         };
         if !maybe {
@@ -470,9 +470,9 @@ impl<'a> Blocklist<'a> {
                 Break(last) => return last,
             },
         };
-        match self.sieve.classes(addr) {
-            0 => folded,
-            classes => self.prefixes(addr, classes, steps, folded, f),
+        match self.sieve.lengths(addr) {
+            None => folded,
+            Some(lengths) => self.prefixes(addr, lengths, steps, folded, f),
         }
     }
 
@@ -480,13 +480,17 @@ impl<'a> Blocklist<'a> {
     fn prefixes<S: Steps, T>(
         &self,
         addr: Addr,
-        classes: u16,
+        mut lengths: Lengths,
         steps: &mut S,
         mut folded: T,
         mut f: impl FnMut(T, usize, &Slot) -> ControlFlow<T, T>,
     ) -> T {
-        for (part, bits) in self.sieve.lengths(addr, classes) {
-            if let Some((at, slot)) = self.entry(part, bits, steps) {
+        while let Some(bits) = lengths.checked_ilog2() {
+            lengths &= !(1 << bits);
+            let bits = bits as u8;
+            if let Some(part) = self.sieve.part(addr, bits)
+                && let Some((at, slot)) = self.entry(part, bits, steps)
+            {
                 match f(folded, at, slot) {
                     Continue(next) => folded = next,
                     Break(last) => return last,

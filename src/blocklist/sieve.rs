@@ -1,36 +1,33 @@
-//! What says "certainly not banned" for most addresses, at the cost of a few bits read.
+//! A Bloom filter that answers "certainly not banned" for most addresses at the cost of a few bits read.
 //!
-//! A Bloom filter, three bits in one word for each (prefix, length). A prefix enters twice: under its own
-//! length and under its *class*, a length at or below its own out of a short list; so a lookup asks once a
-//! class that is in use, not once a length, and looks at the lengths of a class only where that answers
-//! "maybe". Which classes are used is up to the configuration and to people, never to an attacker.
+//! It holds three bits in one word for each prefix, hosts included. A host is asked for with one look. Where all other prefixes of a
+//! family (IPv4 or IPv6) have one length, as where only jails ban, one look at that length does for them. Else the
+//! family's *gate* is asked, a short length under which all longer prefixes enter once more: /16 for IPv4, /32 for
+//! IPv6. Behind it *hints* say which lengths there are under which gate, and only these are asked one by one. Lengths
+//! shorter than the gate are always asked, one look for each in use: they come from the configuration and from bans by hand,
+//! never from an attacker.
 //!
-//! Where several classes of a family are in use, its *gate* is asked in their place: a short length under which each
-//! prefix that is longer enters too, so that for most addresses one answer does for all of them.
-//!
-//! A "maybe" is only ever checked in the table, so that the quick hash used here need not be strong: whoever
-//! could guess its key could take the shortcut away from some addresses and no more.
-//! Removal leaves bits behind; they are swept out by [`Sieve::rebuild`] after a number of removals.
+//! Each "maybe" is checked in the table, so the quick hash used here need not be strong: who guesses its key can make
+//! lookups of some addresses slower, and no more. A removal leaves its bits behind until [`Sieve::rebuild`].
 
 use crate::addr::{Addr, Prefix};
+use core::hint::select_unpredictable;
 
-/// The lengths that stand for themselves and for those up to the next, first over IPv6, then over IPv4.
-const FLOORS: [u8; 11] = [0, 16, 32, 48, 56, 64, 96, 96, 104, 112, 120];
-const V6: usize = 7;
+/// A set of lengths from 0 to 127, a bit each.
+pub(super) type Lengths = u128;
 
-/// The classes behind the gate of IPv6 and of IPv4: those with a floor of 32 (a provider's network) or more, and of /16.
-const GATED: [u16; 2] = [0b000_0111_1100, 0b110_0000_0000];
-/// The gates' own bits, behind those of the classes.
-const GATE: [u16; 2] = [1 << 11, 1 << 12];
-const GATES: u16 = GATE[0] | GATE[1];
+/// The lengths of the gates, of IPv6 and of IPv4.
+const GATES: [u8; 2] = [32, 112];
+/// Their cuts.
+static GATE_CUTS: [Cut; 2] = [gate(GATES[0]), gate(GATES[1])];
 
-/// What a class is asked with.
+/// A mask that cuts an address to a length.
 #[derive(Clone, Copy)]
 struct Cut {
     /// The bits of the address that count, the first 64 and the last.
     upper: u64,
     lower: u64,
-    /// What tells the same bits of another length from these.
+    /// Is hashed too, so that one address cut to two lengths has two hashes.
     length: u64,
 }
 
@@ -48,59 +45,49 @@ const fn cut(bits: u8) -> Cut {
     Cut { upper: (mask >> 64) as u64, lower: mask as u64, length }
 }
 
-static HOST: Cut = cut(128);
-
-/// A gate is told apart from entries of its length.
+/// The cut of a gate. Its hash differs from that of an entry of the same length.
 const fn gate(bits: u8) -> Cut {
     let Cut { upper, lower, length } = cut(bits);
     Cut { upper, lower, length: !length }
 }
 
-/// Of the classes, then of the gates.
-static CUTS: [Cut; FLOORS.len() + GATE.len()] = {
-    let mut cuts = [HOST; FLOORS.len() + GATE.len()];
-    cuts[FLOORS.len()] = gate(32);
-    cuts[FLOORS.len() + 1] = gate(112);
-    let mut i = 0;
-    while i < FLOORS.len() {
-        cuts[i] = cut(FLOORS[i]);
-        i += 1;
-    }
-    cuts
-};
+static HOST: Cut = cut(128);
 
-/// Which lengths have had an entry since the last rebuild.
+/// Which lengths have had an entry since the last rebuild, hosts aside.
 #[derive(Clone, Copy)]
 struct Family {
-    /// The classes that have a length.
-    classes: u16,
-    /// Which of them are asked, and whether the gate is in place of others: it costs as much as a class.
-    asked: u16,
-    /// The one class in use, where its one length is its floor; else no class' number.
+    lengths: Lengths,
+    /// The length in use, where it is the only one; [`MANY`] where there are several, 128 where there is none.
     only: u8,
-    /// For each class its lengths, counted from its floor: no class spans more than 32. Length 128 is in
-    /// none, hosts are asked for on their own.
-    lengths: [u32; FLOORS.len()],
+    /// Its cut.
+    cut: Cut,
+    /// Whether there is a length behind the gate.
+    gated: bool,
+    /// Whether there is another.
+    wide: bool,
 }
 
-impl Family {
-    const EMPTY: Self = Self { classes: 0, asked: 0, only: u8::MAX, lengths: [0; FLOORS.len()] };
+const MANY: u8 = u8::MAX;
 
-    /// Notes a length, `over` its class' floor, of the family that is the `at`th.
-    fn take(&mut self, class: usize, over: u8, at: usize) {
-        let Some(lengths) = self.lengths.get_mut(class) else { return };
-        *lengths |= 1 << (over & 31);
-        let only = *lengths == 1 && self.classes & !(1 << class) == 0;
-        self.only = if only { class as u8 } else { u8::MAX };
-        self.classes |= 1 << class;
-        let gated = self.classes & GATED.get(at).copied().unwrap_or(0);
-        let gate = GATE.get(at).copied().unwrap_or(0);
-        self.asked = if gated.count_ones() > 1 { self.classes & !gated | gate } else { self.classes };
+impl Family {
+    const EMPTY: Self = Self { lengths: 0, only: 128, cut: cut(128), gated: false, wide: false };
+
+    /// Notes that a length is in use.
+    fn take(&mut self, bits: u8, gated: bool) {
+        if self.only == Self::EMPTY.only {
+            (self.only, self.cut) = (bits, cut(bits));
+        } else if self.only != bits {
+            self.only = MANY;
+        }
+        self.lengths |= 1 << (bits & 127);
+        (self.gated, self.wide) = (self.gated | gated, self.wide | !gated);
     }
 }
 
 pub(super) struct Sieve<'a> {
     words: &'a mut [u32],
+    /// By the hash of a gate: bit n for the lengths under it that are n modulo 32.
+    hints: &'a mut [u32],
     key: [u64; 2],
     /// For IPv6 and for IPv4.
     families: [Family; 2],
@@ -108,24 +95,29 @@ pub(super) struct Sieve<'a> {
 }
 
 impl<'a> Sieve<'a> {
+    /// Takes an eighth of the words for the hints.
     pub(super) fn new(words: &'a mut [u32], [upper, lower]: [u64; 2]) -> Self {
         // As with the index: fresh memory is zero.
         if words.iter().any(|word| *word != 0) {
             words.fill(0);
         }
-        let key = [upper | 1, lower | 1];
-        Self { words, key, families: [Family::EMPTY; 2], stale: 0 }
+        let hints = words.len() / 8;
+        let (hints, words) = words.split_at_mut_checked(hints).unwrap_or_default();
+        Self { words, hints, key: [upper | 1, lower | 1], families: [Family::EMPTY; 2], stale: 0 }
     }
 
+    /// Whether what `cut` leaves of an address may be there. No words, no filter: then everything may.
     #[inline]
     fn maybe(&self, halves: (u64, u64), cut: &Cut) -> bool {
-        maybe(self.words, self.key, halves, cut)
+        let hash = hash(self.key, halves, cut);
+        let mask = mask(hash);
+        self.words.get(place(hash, self.words.len())).is_none_or(|word| word & mask == mask)
     }
 
     #[inline]
     fn family(&self, addr: Addr) -> &Family {
         let [v6, v4] = &self.families;
-        if addr.is_v4() { v4 } else { v6 }
+        select_unpredictable(addr.is_v4(), v4, v6)
     }
 
     /// Whether `addr` itself may be there.
@@ -134,95 +126,70 @@ impl<'a> Sieve<'a> {
         self.maybe(halves(addr), &HOST)
     }
 
-    /// The classes in which a prefix around `addr` may be there.
-    #[inline]
-    pub(super) fn classes(&self, addr: Addr) -> u16 {
-        let halves = halves(addr);
-        let family = self.family(addr);
-        let hits = self.ask(halves, family.asked);
-        if hits & GATES == 0 {
-            hits
-        } else {
-            hits & !GATES | self.ask(halves, family.classes & !family.asked)
-        }
-    }
-
-    /// Which of these classes and gates say "maybe".
-    #[inline(always)]
-    fn ask(&self, halves: (u64, u64), mut left: u16) -> u16 {
-        let mut hits = 0;
-        while left != 0 {
-            let class = left.trailing_zeros() as usize;
-            left &= left - 1;
-            if let Some(cut) = CUTS.get(class) {
-                hits |= u16::from(self.maybe(halves, cut)) << (class & 15);
-            }
-        }
-        hits
-    }
-
-    /// Where all prefixes of a family have one length, as those of jails do: the part of `addr` that a prefix around it
-    /// has, its length, and whether it may be there. What comes of it so far does not wait for the filter's answer.
+    /// For a family whose prefixes all have one length: `addr` cut to that length, the length, and whether such a prefix
+    /// may be there. The caller can use the first two before the filter's answer is known. (A family without any is
+    /// asked for the host once more: a branch that tells it apart would cost more.)
     #[inline]
     pub(super) fn only(&self, addr: Addr) -> Option<(Addr, u8, bool)> {
-        let class = usize::from(self.family(addr).only);
-        let (bits, cut) = (*FLOORS.get(class)?, CUTS.get(class)?);
+        let family = self.family(addr);
+        if family.only == MANY {
+            return None;
+        }
         let halves = halves(addr);
-        Some((cut.of(halves), bits, self.maybe(halves, cut)))
+        Some((family.cut.of(halves), family.only, self.maybe(halves, &family.cut)))
     }
 
-    /// The lengths under 128 in these classes at which a prefix around `addr` may be there, the greatest
-    /// first, each with its part of `addr`.
+    /// The lengths at which to ask for a prefix around `addr`; `None` where there is certainly no such prefix.
     #[inline]
-    pub(super) fn lengths(&self, addr: Addr, classes: u16) -> Lengths<'_> {
-        let family = self.family(addr);
-        Lengths {
-            words: self.words,
-            key: self.key,
-            halves: halves(addr),
-            family,
-            classes,
-            left: 0,
-            floor: 0,
+    pub(super) fn lengths(&self, addr: Addr) -> Option<Lengths> {
+        let (family, halves) = (self.family(addr), halves(addr));
+        let version = usize::from(addr.is_v4());
+        let gate = GATE_CUTS.get(version)?;
+        let behind = family.gated && self.maybe(halves, gate);
+        if !behind && !family.wide {
+            return None;
         }
+        let at = place(hash(self.key, halves, gate), self.hints.len());
+        let hint = if behind { self.hints.get(at).copied().unwrap_or(u32::MAX) } else { 0 };
+        let wide = (1 << (GATES.get(version)? & 127)) - 1;
+        Some(family.lengths & (wide | repeated(hint)))
+    }
+
+    /// `addr` cut to a length, where such a prefix may be there.
+    #[inline]
+    pub(super) fn part(&self, addr: Addr, bits: u8) -> Option<Addr> {
+        let (halves, cut) = (halves(addr), cut(bits));
+        self.maybe(halves, &cut).then(|| cut.of(halves))
     }
 
     pub(super) fn add(&mut self, target: Prefix) {
-        let halves = halves(target.addr());
-        self.mark(halves, &cut(target.bits()));
+        let (halves, bits) = (halves(target.addr()), target.bits());
+        self.mark(halves, &cut(bits));
         if target.is_host() {
             return;
         }
-        let inside_v4 = target.is_v4();
-        let (from, to) = if inside_v4 { (V6, FLOORS.len()) } else { (0, V6) };
-        // The last floor not above the length.
-        let Some((class, floor)) = (FLOORS.iter().copied().enumerate())
-            .skip(from)
-            .take(to - from)
-            .take_while(|&(_, floor)| floor <= target.bits())
-            .last()
-        else {
-            return;
-        };
-        self.mark(halves, &cut(floor));
-        for (cut, gated) in CUTS.iter().skip(FLOORS.len()).zip(GATED) {
-            if gated >> class & 1 != 0 {
-                self.mark(halves, cut);
+        let version = usize::from(target.is_v4());
+        // A prefix as wide as `::/64` lies around all of IPv4 as well.
+        let around_v4 = target.is_v4() || target.contains(Addr::v4([0; 4]));
+        let takes = [!target.is_v4(), around_v4];
+        for ((family, takes), gate) in self.families.iter_mut().zip(takes).zip(GATES) {
+            if takes {
+                family.take(bits, bits >= gate);
             }
         }
-        // A prefix as wide as `::/64` lies around all of IPv4 as well.
-        let around_v4 = inside_v4 || target.contains(Addr::v4([0; 4]));
-        for (at, takes) in [!inside_v4, around_v4].into_iter().enumerate() {
-            if let Some(family) = self.families.get_mut(at).filter(|_| takes) {
-                family.take(class, target.bits() - floor, at);
+        if let Some(gate) = GATE_CUTS.get(version) {
+            self.mark(halves, gate);
+            let at = place(hash(self.key, halves, gate), self.hints.len());
+            if let Some(hint) = self.hints.get_mut(at) {
+                *hint |= 1 << (bits % 32);
             }
         }
     }
 
     fn mark(&mut self, halves: (u64, u64), cut: &Cut) {
-        let (at, mask) = spot(self.words.len(), self.key, halves, cut);
-        if let Some(word) = self.words.get_mut(at) {
-            *word |= mask;
+        let hash = hash(self.key, halves, cut);
+        if let Some(word) = self.words.get_mut(place(hash, self.words.len())) {
+            *word |= mask(hash);
         }
     }
 
@@ -236,6 +203,7 @@ impl<'a> Sieve<'a> {
     /// Marks these targets and nothing else.
     pub(super) fn rebuild(&mut self, targets: impl Iterator<Item = Prefix>) {
         self.words.fill(0);
+        self.hints.fill(0);
         (self.families, self.stale) = ([Family::EMPTY; 2], 0);
         targets.for_each(|target| self.add(target));
     }
@@ -247,60 +215,29 @@ fn halves(addr: Addr) -> (u64, u64) {
     (u64::from(a) << 32 | u64::from(b), u64::from(c) << 32 | u64::from(d))
 }
 
-/// Word and bits for a cut address. Multiply-shift (Dietzfelbinger and others, "A reliable randomized
-/// algorithm for the closest-pair problem") of two words; of its upper half the upper bits pick the word,
-/// the lower fifteen three bits of it.
+/// The lengths that are in a hint.
 #[inline]
-fn spot(words: usize, [ku, kl]: [u64; 2], (upper, lower): (u64, u64), cut: &Cut) -> (usize, u32) {
+fn repeated(hint: u32) -> Lengths {
+    let twice = u64::from(hint) << 32 | u64::from(hint);
+    u128::from(twice) << 64 | u128::from(twice)
+}
+
+/// The hash of a cut address. Multiply-shift (Dietzfelbinger and others, "A reliable randomized algorithm for the
+/// closest-pair problem") of two words, of which the upper half counts.
+#[inline]
+fn hash([ku, kl]: [u64; 2], (upper, lower): (u64, u64), cut: &Cut) -> u32 {
     let sum = (upper & cut.upper).wrapping_mul(ku).wrapping_add((lower & cut.lower).wrapping_mul(kl));
-    let high = (sum.wrapping_add(cut.length) >> 32) as u32;
-    let mask = 1 << (high & 31) | 1 << (high >> 5 & 31) | 1 << (high >> 10 & 31);
-    (((u64::from(high) * words as u64) >> 32) as usize, mask)
+    (sum.wrapping_add(cut.length) >> 32) as u32
 }
 
-/// Whether this may be there. No words, no sieve: then everything may.
+/// Which of `len` places belongs to a hash, by its upper bits.
 #[inline]
-fn maybe(words: &[u32], key: [u64; 2], halves: (u64, u64), cut: &Cut) -> bool {
-    let (at, mask) = spot(words.len(), key, halves, cut);
-    words.get(at).is_none_or(|word| word & mask == mask)
+fn place(hash: u32, len: usize) -> usize {
+    ((u64::from(hash) * len as u64) >> 32) as usize
 }
 
-/// See [`Sieve::lengths`].
-pub(super) struct Lengths<'s> {
-    words: &'s [u32],
-    key: [u64; 2],
-    halves: (u64, u64),
-    family: &'s Family,
-    classes: u16,
-    left: u32,
-    floor: u8,
-}
-
-impl Iterator for Lengths<'_> {
-    /// The address without the bits behind the length, and the length.
-    type Item = (Addr, u8);
-
-    #[inline]
-    fn next(&mut self) -> Option<(Addr, u8)> {
-        loop {
-            if let Some(over) = self.left.checked_ilog2() {
-                self.left &= !(1 << over);
-                let bits = self.floor + over as u8;
-                return Some((cut(bits).of(self.halves), bits));
-            }
-            let class = self.classes.checked_ilog2()?;
-            self.classes &= !(1 << class);
-            self.floor = *FLOORS.get(class as usize)?;
-            let lengths = *self.family.lengths.get(class as usize)?;
-            // All of them without a branch; the floor itself is what the class was asked with.
-            self.left = lengths & 1;
-            let mut more = lengths & !1;
-            while more != 0 {
-                let over = more.trailing_zeros();
-                more &= more - 1;
-                let maybe = maybe(self.words, self.key, self.halves, &cut(self.floor + over as u8));
-                self.left |= u32::from(maybe) << over;
-            }
-        }
-    }
+/// Three bits of a word, by the lower fifteen bits of a hash.
+#[inline]
+fn mask(hash: u32) -> u32 {
+    1 << (hash & 31) | 1 << (hash >> 5 & 31) | 1 << (hash >> 10 & 31)
 }
