@@ -1,9 +1,11 @@
 //! Floor 7: the only module that names every stage.
 //!
-//! In: lines with the time they are for, and what people order. Out: calls to a [`Watcher`], above all its
-//! [`Change`]s of the blocklist, in order. An [`Engine`] owns the state and lives as long as the process; the
-//! [`Rules`] are lent to each call, so that a reload swaps them between two lines and keeps every count and ban.
-//! Every table is the caller's memory; what does not fit is counted. Nothing here panics.
+//! In: lines with their times, and orders of people (ban, unban, attempt). Out: calls to a [`Watcher`], above all each
+//! [`Change`] of the blocklist, in order. An [`Engine`] owns the state and lives as long as the process; the [`Rules`] are
+//! lent to each call, so that a reload can swap them between two lines and keep every count and ban. All tables are memory
+//! of the caller; what does not fit is counted. Nothing here panics.
+//!
+//! [`Engine::line`] takes a line through the stages; `court` turns its failures into bans; `orders` does what people ask.
 
 mod court;
 mod orders;
@@ -26,8 +28,8 @@ use court::Court;
 /// The jail of bans that a person ordered without naming one.
 pub const MANUAL: JailId = JailId::MAX;
 
-/// The jail of bans that an earlier run of the program left in the firewall, which does not say whose they were, and of
-/// those whose jail is gone and has given its place to another.
+/// The jail of bans whose own jail is not known: those that an earlier run left in the firewall, which does not say which
+/// jail they were of, and those whose jail a reload has replaced by another.
 pub const RESTORED: JailId = JailId::MAX - 1;
 
 /// One jail as the engine needs it. Its place in [`Rules::jails`] is its [`JailId`] and the index of its filter
@@ -47,7 +49,7 @@ pub struct Jail<'a> {
     pub allow: Allow<'a>,
 }
 
-/// What a configuration says.
+/// The filters, jails and allow list of one configuration.
 pub struct Rules<'a> {
     /// The filters; the n-th belongs to the n-th jail.
     pub matcher: Matcher<'a>,
@@ -74,47 +76,48 @@ impl<'a> Rules<'a> {
     }
 }
 
-/// Which time a line is for.
+/// Which time a line counts for.
 #[derive(Clone, Copy)]
 pub enum Clock<'c> {
-    /// It just came.
+    /// The line has just arrived: now.
     Live(Instant),
-    /// It waited while nobody read: its own stamp counts, and without one it does not count.
+    /// The line was written while nobody was reading: the time of its own stamp. Without a stamp it does not count.
     CatchUp {
         /// Now on the engine's clock.
         now: Instant,
         /// The same moment on the wall clock, and the local zone.
         calendar: &'c Calendar<'c>,
     },
-    /// The stamps are the clock, in milliseconds since 1970; a line without one is of the last one's time.
+    /// The log is the clock: each line's own stamp, in milliseconds since 1970. A line without one takes the latest so far.
     Replay(&'c Recent<'c>),
 }
 
 /// Where a line comes from.
 #[derive(Clone, Copy)]
 pub struct Input<'c> {
-    /// The caller's name for the stream (one file, one connection, one sender of datagrams), so that "last message
-    /// repeated" finds its message and no other's.
+    /// The caller's number for the stream (one file, one connection, one sender of datagrams), so that "last message
+    /// repeated" refers to a message of the same stream.
     pub stream: u32,
-    /// The jails that this stream is for, a bit each; all bits for any.
+    /// The jails that this stream is for: bit n for jail n; `u32::MAX` for all.
     pub jails: u32,
-    /// When.
+    /// Which time its lines count for.
     pub clock: Clock<'c>,
 }
 
-/// Hears what happens. Each method does nothing unless it is written.
+/// Is told what happens, in order. Only [`Watcher::change`] must be written; the others do nothing by default.
 pub trait Watcher {
     /// A rule matched.
     fn hit(&mut self, _message: &Message<'_>, _hit: &Hit<'_>) {}
-    /// A failure was counted by `jail` against `target`, of which its address is a part, for the time `at`.
+    /// `jail` counts a failure against `target`, the source that contains its address, at time `at`.
     fn failure(&mut self, _jail: JailId, _failure: &Failure<'_>, _target: Prefix, _at: Instant) {}
-    /// A sentence was passed by `failures` failures; its change follows.
+    /// A jail decided a ban; the change that it makes follows.
     fn sentence(&mut self, _sentence: &Sentence) {}
     /// The blocklist changed.
     fn change(&mut self, change: Change);
 }
 
-/// The last failure of a stream. Lent; streams that share one forget each other's.
+/// The last failure of a stream, for "last message repeated". The caller lends an array of these; where it is shorter than
+/// the number of streams, those that share one may lose each other's.
 #[derive(Clone, Copy, Debug)]
 pub struct Repeat {
     stream: u32,
@@ -122,7 +125,7 @@ pub struct Repeat {
 }
 
 impl Repeat {
-    /// What lent memory starts with.
+    /// No failure yet; what the lent array is filled with.
     pub const EMPTY: Self = Self { stream: 0, last: None };
 
     fn of(repeats: &mut [Self], stream: u32) -> Option<&mut Self> {
@@ -146,29 +149,29 @@ tally! {
         allowed,
         /// Failures of addresses that are banned already.
         already_banned,
-        /// Failures in lines that waited and carry no date.
+        /// Hits in lines written while nobody was reading that carry no date; see [`Clock::CatchUp`].
         undated,
         /// Bans decided by jails.
         sentences,
-        /// Failures counted for one address in place of its prefix, which holds an address that is never banned.
+        /// Failures counted for the address alone, since its prefix contains an address that is never banned.
         narrowed,
-        /// Lines of edgeban's own, which are not read again.
+        /// Lines that edgeban itself wrote, which are passed over.
         own,
-        /// "Last message repeated" without a failure before it.
+        /// "Last message repeated" lines that do not follow a failure.
         repeats_of_nothing,
     }
 }
 
-/// Why an order of a person is refused.
+/// Why an order is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// It is, or covers, an address that is never banned.
+    /// The target is, or contains, an address that is never banned.
     Allowed(Why),
     /// The blocklist is full of manual bans.
     Full,
-    /// There is no such jail.
+    /// There is no such jail, or it is disabled.
     NoJail,
-    /// Its time is over before it begins.
+    /// The ban would end before it begins.
     Over,
 }
 
@@ -182,9 +185,9 @@ pub struct Parts<'a> {
     pub blocklist: Blocklist<'a>,
     /// The matcher's memory.
     pub scratch: Scratch<'a>,
-    /// One a stream that is read at a time, or more.
+    /// One for each stream that is read at a time; with fewer, streams share ([`Repeat`]).
     pub repeats: &'a mut [Repeat],
-    /// For random extra time; any number.
+    /// Starts the random numbers of [`Policy::rndtime`]; any number, best another one at each start.
     pub seed: u32,
 }
 
@@ -193,7 +196,7 @@ pub struct Engine<'a> {
     parts: Parts<'a>,
     tally: Tally,
     match_tally: matcher::Tally,
-    /// The latest time seen; replayed stamps may run backwards.
+    /// The latest time of [`Clock::Replay`], whose stamps may run backwards.
     latest: Instant,
 }
 
@@ -235,14 +238,14 @@ impl<'a> Engine<'a> {
     /// Takes one line, without its terminator.
     pub fn line(&mut self, rules: &Rules<'_>, bytes: &[u8], input: &Input<'_>, watch: &mut dyn Watcher) {
         self.tally.lines.bump();
-        // Looked at in place: a copy would cost as much as the search for the line's filters.
+        // Borrowed and not moved out: copying the message costs as much as finding its filters.
         let parsed = syslog::parse_here(bytes);
         let message = match &parsed {
             Parsed::Message(message) => message,
             Parsed::Repeated(times) => return self.repeated(rules, *times, input, watch),
         };
         let wanted = rules.matcher.wanted(message, input.jails);
-        // What edgeban says of a ban would count a second time, and anyone can write to the log in its name.
+        // edgeban's own report of a ban would count again, and on many systems anyone can log under its name.
         let own = matches!(message.app, [b'e', b'd', b'g', rest @ ..] if rest == b"eban");
         if own {
             self.tally.own.bump();
@@ -256,7 +259,7 @@ impl<'a> Engine<'a> {
         self.judge(rules, message, wanted, input, watch);
     }
 
-    /// Tries the filters `wanted` on `message`, and keeps the last failure it tells of, for "last message repeated".
+    /// Runs the filters `wanted` on `message`, and keeps the last failure found, for "last message repeated".
     fn judge(
         &mut self,
         rules: &Rules<'_>,
@@ -275,18 +278,20 @@ impl<'a> Engine<'a> {
         if let Some(slot) = Repeat::of(self.parts.repeats, input.stream) {
             slot.stream = input.stream;
             match last {
+                // Most lines have no failure, and writing the tag alone is quicker than copying all of it.
                 Some(_) => slot.last = last,
                 None => slot.last = None,
             }
         }
     }
 
+    /// Counts the last failure of the stream `times` more.
     fn repeated(&mut self, rules: &Rules<'_>, times: u32, input: &Input<'_>, watch: &mut dyn Watcher) {
         let slot = Repeat::of(self.parts.repeats, input.stream).filter(|slot| slot.stream == input.stream);
         let Some((jail, ip, told)) = slot.and_then(|slot| slot.last) else {
             return self.tally.repeats_of_nothing.bump();
         };
-        // Its own stamp is not asked. In a log that waited it is no older than what it repeats.
+        // This line's own stamp is not read: it is never older than that of the line it repeats.
         let (at, now) = match input.clock {
             Clock::Live(now) => (now, now),
             Clock::CatchUp { now, .. } => (told, now),
@@ -307,12 +312,13 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Ends what is over by `now`, at most `budget` bans; the rest is due at [`Engine::next_expiry`].
+    /// Ends the bans that are over by `now`, at most `budget` of them, and tells each as [`Change::Removed`]. If more are
+    /// over, [`Engine::next_expiry`] is not after `now`: call again.
     pub fn expire(&mut self, now: Instant, budget: usize, watch: &mut dyn Watcher) {
         self.parts.blocklist.expire(now, budget, |ban| watch.change(Change::Removed(ban, Reason::Expired)));
     }
 
-    /// When the next ban ends.
+    /// When the next ban ends; `None` where none ever does.
     pub fn next_expiry(&self) -> Option<Instant> {
         self.parts.blocklist.next_expiry()
     }

@@ -12,7 +12,7 @@
 //!
 //! | floor | module | takes → makes |
 //! |---|---|---|
-//! | 0 | [`addr`], [`time`], [`tally`], [`lru`], `sip`, `word` | prefixes, instants, counters, slots by hash and age, keyed hashes, bytes a word at a time |
+//! | 0 | [`addr`], [`time`], [`tally`], [`lru`], `sip`, `word` | shared tools: prefixes, instants, counters, a hash index with eviction, a keyed hash, several bytes at once |
 //! | 0 | [`filter`] | rule text → tables; closed, so that build.rs can share it |
 //! | 1 | [`rules`] | the built-in tables |
 //! | 1 | [`frame`] | bytes → lines |
@@ -20,16 +20,38 @@
 //! | 3 | [`matcher`] | message × tables → [`matcher::Hit`] |
 //! | 4 | [`session`] | hit × session → [`session::Failure`] |
 //! | 4 | [`jail`] | failure × now → [`jail::Sentence`] |
-//! | 5 | [`blocklist`] | sentence → [`blocklist::Change`], lookup for the packet path |
+//! | 5 | [`blocklist`] | [`blocklist::Ban`] → [`blocklist::Change`]; lookups for the packet path |
 //! | 6 | [`action`] | change → what a backend is told |
 //! | 6 | [`config`] | UCI text → settings |
 //! | 6 | [`control`] | JSON commands and replies |
 //! | 7 | [`engine`] | the only module that names every stage |
-//! | 8 | `host` | std only: sources, netlink sockets, clock, signals, daemon |
+//! | 8 | `host` | std only: sources, netlink sockets, clock, signals, daemon, command line |
+//!
+//! # How a line becomes a ban
+//!
+//! [`engine::Engine::line`] is the whole path, and a good place to start reading:
+//!
+//! 1. A source, or the board's UART, reads bytes; [`frame::Framer`] cuts them into lines.
+//! 2. [`syslog::parse_here`] finds the program, the process id and the message text in a line.
+//! 3. [`matcher::Matcher::wanted`] picks the filters that read this program. Most lines end here.
+//! 4. [`matcher::Matcher::each`] runs their rules; one that matches gives a [`matcher::Hit`].
+//! 5. [`session::Sessions::feed`] joins it with other lines of the same session; a [`session::Failure`] comes out
+//!    once an address is known.
+//! 6. [`jail::Allow::judge`] spares addresses that must never be banned, and [`jail::Tracker::fail`] counts the rest.
+//! 7. After `maxretry` failures within `findtime` there is a [`jail::Sentence`], and [`blocklist::Blocklist::insert`]
+//!    takes the ban.
+//! 8. Each [`blocklist::Change`] goes to the caller's [`engine::Watcher`]. On a host that is the daemon, which tells
+//!    nftables ([`action`]); on a board it is the packet filter.
 //!
 //! # Embedding the core
 //!
-//! Lend the tables, choose filters and jails, push bytes with their arrival time, and receive bans. A complete program:
+//! Lend the tables, choose filters and jails, push bytes with their arrival time, and receive bans. This is a complete
+//! program; `boards/lm3s6965evb` is the same on a microcontroller. Without default features the crate is `no_std` and
+//! does not allocate:
+//!
+//! ```toml
+//! edgeban = { version = "0.1", default-features = false }
+//! ```
 //!
 //! ```
 //! use edgeban::addr::Addr;
@@ -62,7 +84,7 @@
 //!     }
 //! }
 //!
-//! // The tables: on a device they are statics, sized once. Full is a value and is counted, never a panic.
+//! // The tables: on a device they are statics, sized once. A full table evicts or refuses, and counts it; it never panics.
 //! let (mut entries, mut links) = ([session::Entry::EMPTY; SESSIONS], [Link::EMPTY; SESSIONS]);
 //! let (mut slots, mut times) = ([jail::Slot::EMPTY; SOURCES], [0; SOURCES * MAXRETRY]);
 //! let (mut sources, mut totals) = ([Link::EMPTY; SOURCES], [Totals::EMPTY; 1]);
@@ -97,7 +119,7 @@
 //!     seed: 1,
 //! });
 //!
-//! // The rules: the n-th filter is the n-th jail's.
+//! // The rules: the n-th jail uses the n-th filter.
 //! let active = [Active { filter: SSHD, mode: SSHD.mode("normal").expect("a mode of sshd") }];
 //! let mut apps = [AppSlot::EMPTY; 8];
 //! let jails = [Jail {
@@ -114,7 +136,7 @@
 //!     allow: Allow::new(&mut []),
 //! };
 //!
-//! // The flow: bytes in pieces of any size, and the time on any clock that never goes back.
+//! // The flow: bytes in pieces of any size, and the time of a monotonic clock.
 //! let mut line = [0; 1024];
 //! let mut framer = Framer::new(&mut line, Framing::Newline);
 //! let mut counters = frame::Tally::default();
@@ -128,7 +150,7 @@
 //! }
 //! assert_eq!(firewall.bans, ["203.0.113.9"]);
 //!
-//! // The packet path asks the blocklist, and a timer ends what is over.
+//! // The packet path asks the blocklist, and a timer removes the bans that have ended.
 //! assert!(engine.blocklist().drops(Addr::v4([203, 0, 113, 9]), |_scope| false));
 //! let end = engine.next_expiry().expect("a ban is in force");
 //! assert_eq!(end, Instant::from_secs(2) + Policy::DEFAULT.bantime);

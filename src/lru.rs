@@ -1,4 +1,4 @@
-//! A hash index with least-recently-used eviction, under the session and jail tables.
+//! A hash index with least-recently-used eviction, used by the session and jail tables.
 //!
 //! In: 64-bit keyed hashes and slot numbers. Out: slot numbers, 0 to [`Index::capacity`] − 1, for the caller's own
 //! slice of entries. Memory is lent: one [`Link`] per slot, and buckets (half as many as slots to twice as many;
@@ -22,9 +22,9 @@ pub struct Link {
     newer: u16,
     /// Towards the oldest of its list.
     older: u16,
-    /// The next of its chain, or of the free slots.
+    /// The next slot of its hash chain, or of the list of free slots.
     chain: u16,
-    /// The bucket, and the list in the top bit.
+    /// The bucket in the low 15 bits, the list in the top one.
     place: u16,
 }
 
@@ -36,9 +36,9 @@ impl Link {
 /// The two lists that a slot can be in, each ordered by last use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum List {
-    /// Where a slot starts.
+    /// The list that a new slot is put into.
     First,
-    /// For the caller's purpose.
+    /// The list that a caller may move a slot to, for a purpose of its own.
     Second,
 }
 
@@ -101,7 +101,7 @@ impl<'a> Index<'a> {
         self.steps.get()
     }
 
-    /// The slot with this hash for which `is` holds. `is` decides; equal hashes alone prove nothing.
+    /// The slot with this hash for which `is` returns true. Unequal keys may have equal hashes, so `is` must compare keys.
     pub fn find(&self, hash: u64, mut is: impl FnMut(u16) -> bool) -> Option<u16> {
         let mut at = *self.buckets.get(self.bucket(hash))?;
         // A chain has no cycle; the bound makes that independent of the rest of this file.
@@ -138,7 +138,7 @@ impl<'a> Index<'a> {
         }
     }
 
-    /// Makes `slot` the most recent of `list`.
+    /// Moves `slot`, which must be in use, to `list` as its most recent.
     pub fn shift(&mut self, slot: u16, list: List) {
         if self.ends(list).newest == slot {
             return;

@@ -13,8 +13,8 @@ impl Count {
     pub const ZERO: Self = Self(0);
 
     /// One more.
-    // Where 64 bits take two registers, saturating is ten instructions, at some hundred places: a call is smaller. Not
-    // on a board, where it would take more of the stack.
+    // Saturating addition of 64 bits takes ten instructions where registers have 32, at about a hundred places: there a
+    // call is smaller. Boards are inlined all the same, since calls cost stack.
     #[cfg_attr(any(not(feature = "std"), target_pointer_width = "64"), inline)]
     #[cfg_attr(all(feature = "std", not(target_pointer_width = "64")), inline(never))]
     pub fn bump(&mut self) {

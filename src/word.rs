@@ -1,8 +1,8 @@
-//! Machine words whose bytes are looked at together ("Bit Twiddling Hacks", determine if a word has a byte between m and n):
-//! eight bytes where registers have 64 bits, four on the small machines.
+//! Classifies text a machine word at a time: eight bytes at once where registers have 64 bits, four where they have 32.
 //!
-//! In: text. Out: how many bytes at its start are as asked. What a few instructions say of a word without a branch takes several a
-//! byte otherwise, and ends in a branch that no processor foresees.
+//! In: text. Out: how many bytes at its start are letters, digits or either. Byte by byte this takes several instructions
+//! for each byte, and ends in a branch that a processor cannot predict; by words it takes a few instructions and no
+//! branch. The method is that of "Determine if a word has a byte between m and n" in Anderson's "Bit Twiddling Hacks".
 
 #[cfg(test)]
 mod tests;
@@ -13,10 +13,10 @@ pub(crate) const WORD: usize = size_of::<usize>();
 const ONES: usize = usize::MAX / 255;
 /// The highest bit of each byte.
 const HIGH: usize = ONES * 0x80;
-/// The others.
+/// The other seven bits of each byte.
 const LOW: usize = ONES * 0x7f;
 
-/// How many bytes stand before the first one whose highest bit is set.
+/// How many bytes of the word come before the first whose highest bit is set; [`WORD`] where none is.
 #[inline(always)]
 fn leading(marks: usize) -> usize {
     ((marks & HIGH).trailing_zeros() / 8) as usize
@@ -28,7 +28,8 @@ fn first(text: &[u8]) -> Option<usize> {
     text.first_chunk().map(|word| usize::from_le_bytes(*word))
 }
 
-/// How many ASCII letters `text` starts with; fewer may be said where it has less than a word or more letters than one.
+/// How many ASCII letters `text` starts with, looking at its first word only: at most [`WORD`], and 0 where `text` is
+/// shorter than a word. Exact otherwise.
 #[inline(always)]
 pub(crate) fn letters(text: &[u8]) -> usize {
     let Some(word) = first(text) else { return 0 };
@@ -38,7 +39,7 @@ pub(crate) fn letters(text: &[u8]) -> usize {
     leading(!from_a | past_z | word)
 }
 
-/// How many digits `text` starts with. Up to a word's length no branch asks how many.
+/// How many ASCII digits `text` starts with, however many. Fewer than a word's length are counted without a branch.
 #[inline(always)]
 pub(crate) fn digits(text: &[u8]) -> usize {
     let start = first(text).map(|word| {
@@ -51,7 +52,8 @@ pub(crate) fn digits(text: &[u8]) -> usize {
     }
 }
 
-/// How many bytes the words at the start of `text` have that are of ASCII letters and digits alone.
+/// How many bytes at the start of `text` are in whole words of ASCII letters and digits alone: a multiple of [`WORD`], and
+/// so perhaps fewer than there are.
 #[inline(always)]
 pub(crate) fn alphanumeric_words(text: &[u8]) -> usize {
     let mut at = 0;

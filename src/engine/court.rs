@@ -1,4 +1,5 @@
-//! From a failure to a ban: who counts as its source, whether that may be banned, and whether it has failed enough.
+//! From a hit to a ban: which failure it is, who counts as its source, whether that source may be banned, and whether it has
+//! failed often enough.
 
 use super::{Clock, Jail, Rules, Tally, Watcher};
 use crate::addr::{Addr, Prefix};
@@ -10,7 +11,7 @@ use crate::syslog::Message;
 use crate::time::Instant;
 use crate::time::civil::Calendar;
 
-/// The part of an engine that judges, borrowed for one line.
+/// The parts of an engine that decide on bans, borrowed for one line.
 pub(super) struct Court<'e, 'a, 'r> {
     pub(super) rules: &'e Rules<'r>,
     pub(super) tracker: &'e mut Tracker<'a>,
@@ -22,7 +23,7 @@ pub(super) struct Court<'e, 'a, 'r> {
 }
 
 impl Court<'_, '_, '_> {
-    /// Hears one hit. Returns the last failure that it tells of.
+    /// Takes one hit through session and jail. Returns the last failure that came of it.
     pub(super) fn hit(
         &mut self,
         sessions: &mut Sessions<'_>,
@@ -47,7 +48,7 @@ impl Court<'_, '_, '_> {
         last
     }
 
-    /// The time that `message` is for, and now; `None` where it waited and does not say.
+    /// The time that `message` counts for, and now. `None` where its stamp decides and cannot be read.
     pub(super) fn when(&mut self, message: &Message<'_>, clock: Clock<'_>) -> Option<(Instant, Instant)> {
         let read = |calendar: &Calendar<'_>| {
             message.stamp.and_then(|s| s.read()).and_then(|s| s.epoch_ms(calendar))
@@ -57,7 +58,7 @@ impl Court<'_, '_, '_> {
             Clock::Live(now) => Some((now, now)),
             Clock::CatchUp { now, calendar } => {
                 let age = u64::try_from(calendar.now_ms).ok()?.saturating_sub(millis(read(calendar))?);
-                // A line from before the engine's clock began cannot be placed on it, so it is no more than late.
+                // A line older than the engine's clock has no place on it, and does not count.
                 let at = now.millis().checked_sub(age)?;
                 Some((Instant::from_millis(at), now))
             }
@@ -75,7 +76,7 @@ impl Court<'_, '_, '_> {
         }
     }
 
-    /// What counts as one source with `ip` and may be banned for it.
+    /// The source to count and ban for a failure of `ip`, or why there is none.
     pub(super) fn target(&self, jail: &Jail<'_>, ip: Addr) -> Judged {
         let own = jail.policy.ignoreself;
         match self.rules.allow.judge(jail.policy.source(ip), ip, own) {
@@ -84,6 +85,7 @@ impl Court<'_, '_, '_> {
         }
     }
 
+    /// Counts a failure in jail `id`, and bans when it was one too many.
     pub(super) fn failure(&mut self, id: JailId, failure: &Failure<'_>, at: Instant, now: Instant) {
         let Some(jail) = self.rules.jails.get(usize::from(id)).filter(|jail| jail.enabled) else { return };
         self.tally.failures.add(u64::from(failure.attempts));
@@ -107,6 +109,7 @@ impl Court<'_, '_, '_> {
         }
     }
 
+    /// Puts a sentence on the blocklist.
     fn pass(&mut self, jail: &Jail<'_>, sentence: Sentence, now: Instant) {
         self.tally.sentences.bump();
         self.watch.sentence(&sentence);
@@ -132,10 +135,11 @@ impl Court<'_, '_, '_> {
         }
     }
 
+    /// An accepted login: what `ip` failed in jail `id` is forgiven.
     pub(super) fn gained(&mut self, id: JailId, ip: Addr) {
         let Some(jail) = self.rules.jails.get(usize::from(id)) else { return };
         let source = jail.policy.source(ip);
-        // A host is never narrowed, and one that is never banned has no failures to clear: honest logins are many.
+        // No need to ask the allow list of a host: it is never narrowed, and where it is never banned it has no failures.
         if source.is_host() {
             return self.tracker.gained(id, source);
         }

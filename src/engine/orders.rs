@@ -1,4 +1,4 @@
-//! What people order: an attempt, a ban, an unban; and what a start or a reload orders in their place.
+//! Orders: what people ask for (attempt, ban, unban), and what a start or a reload needs (restore, forget, pardon).
 
 use super::{Engine, MANUAL, RESTORED, Refused, Rules, Watcher};
 use crate::addr::{Addr, Prefix};
@@ -12,16 +12,20 @@ use crate::time::Instant;
 pub struct Order {
     /// Whom.
     pub target: Prefix,
-    /// In which jail's name, and so on which ports; [`MANUAL`] for none.
+    /// The jail that the ban counts as of, which also says on which ports; [`MANUAL`] for none and every port.
     pub jail: JailId,
-    /// Until when; a ban that is there and lasts longer stays as long.
+    /// Until when.
     pub until: Instant,
-    /// The person said for how long: a ban that is there ends then too, be it sooner.
+    /// Whether a ban of this target that lasts longer is cut to `until`; otherwise it stays as long as it was.
     pub exact: bool,
 }
 
 impl Engine<'_> {
-    /// One more failure of `ip` in `jail`, as if a line had said so; refused where it will never count.
+    /// Counts one failure of `ip` in `jail`, as a log line would.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::NoJail`], and [`Refused::Allowed`] where `ip` is never banned.
     pub fn attempt(
         &mut self,
         rules: &Rules<'_>,
@@ -38,7 +42,11 @@ impl Engine<'_> {
         if let Judged::Ignored(why) = judged { Err(Refused::Allowed(why)) } else { Ok(()) }
     }
 
-    /// A ban that a person ordered.
+    /// Bans as a person ordered. The ban is manual: it is never evicted.
+    ///
+    /// # Errors
+    ///
+    /// Any [`Refused`]; nothing has changed then.
     pub fn ban(
         &mut self,
         rules: &Rules<'_>,
@@ -62,8 +70,12 @@ impl Engine<'_> {
         told(inserted, watch)
     }
 
-    /// A ban of an earlier run that is still to hold, in the jail [`RESTORED`]. It is evicted as other bans are, and
-    /// refused where it is not permitted any more.
+    /// Takes over a ban of an earlier run, in the jail [`RESTORED`]. `span` is its start and its end. It may be evicted, as
+    /// the bans of jails may.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Allowed`] where the configuration no longer permits it, [`Refused::Full`] and [`Refused::Over`].
     pub fn restore(
         &mut self,
         rules: &Rules<'_>,
@@ -80,14 +92,14 @@ impl Engine<'_> {
         told(inserted, watch)
     }
 
-    /// `jail` is another one from now on, in the place of one that is gone: that one's failures are void, and its bans stay
-    /// in the jail [`RESTORED`].
+    /// A reload has put another jail in the place of `jail`: the failures counted for the old one are dropped, and its bans
+    /// go on in the jail [`RESTORED`].
     pub fn forget(&mut self, jail: JailId, now: Instant) {
         self.parts.tracker.forget(jail);
         let list = &mut self.parts.blocklist;
         let mut cursor = Cursor::default();
         while let Some(ban) = list.list(&mut cursor) {
-            // One that is over stays: its end is told yet.
+            // One that is over is left to `expire`, which tells its end.
             if ban.jail == jail && ban.until > now {
                 list.remove(ban.target);
                 list.insert(Ban { jail: RESTORED, ..ban }, now);
@@ -95,7 +107,8 @@ impl Engine<'_> {
         }
     }
 
-    /// Ends the bans of `target` and of all that lies within it, and forgets their failures. Returns how many.
+    /// Ends the bans of `target` and of everything within it, and forgets the failures there. Returns how many bans ended.
+    /// O(size of the tables).
     pub fn unban(&mut self, target: Prefix, now: Instant, watch: &mut dyn Watcher) -> usize {
         self.parts.tracker.forgive(target, now);
         let mut count = 0;
@@ -110,8 +123,8 @@ impl Engine<'_> {
         count
     }
 
-    /// Ends the bans that `rules` do not permit any more, since they hold an address that is never banned. Returns how
-    /// many.
+    /// Ends the bans that `rules` no longer permit, since they contain an address that is never banned. Returns how many.
+    /// For a reload, and for when the host's own addresses change. O(size of the blocklist).
     pub fn pardon(&mut self, rules: &Rules<'_>, watch: &mut dyn Watcher) -> usize {
         let mut count = 0;
         let mut cursor = Cursor::default();
@@ -129,7 +142,7 @@ impl Engine<'_> {
     }
 }
 
-/// Tells what became of a ban, and why it was refused where it was.
+/// Tells `watch` the changes of an insertion; a refusal is an error.
 fn told(inserted: Inserted, watch: &mut (impl Watcher + ?Sized)) -> Result<(), Refused> {
     inserted.changes().for_each(|change| watch.change(change));
     match inserted {
