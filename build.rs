@@ -39,7 +39,7 @@ fn main() {
         out,
         "/// Codes of {BITS} bits: a pair for each code from {ASCII}, then the texts of the filters in [`ALL`].\n\
          #[cfg(feature = \"std\")]\nstatic PACKED: &[u8] = &{packed:?};\n\
-         /// At which code each text starts, and the last one ends.\n\
+         /// At which code each text starts; a last entry says where the last text ends.\n\
          #[cfg(feature = \"std\")]\nstatic STARTS: &[u16] = &{starts:?};\n"
     )
     .expect("a string");
@@ -82,7 +82,7 @@ fn table(path: &Path, out: &mut String, all: &mut String, texts: &mut Vec<Vec<u8
         .expect("a string");
     }
     writeln!(out, "] }};").expect("a string");
-    // Comments are for those who write rules; their lines stay, since a rule is known by its line.
+    // Comments are left out to save room. Their lines stay as empty ones, since rules are named by line number.
     let bare: Vec<&str> =
         text.lines().map(|l| if l.trim_start().starts_with('#') { "" } else { l }).collect();
     texts.push(bare.join("\n").into_bytes());
@@ -90,14 +90,15 @@ fn table(path: &Path, out: &mut String, all: &mut String, texts: &mut Vec<Vec<u8
     true
 }
 
-/// Codes below are characters; as in `src/rules/mod.rs`.
+/// The first code that is a pair; lower ones are ASCII characters. `src/rules/mod.rs` unpacks with the same number.
 const ASCII: u16 = 128;
-/// Bits of a code.
+/// Bits of a code, in `src/rules/mod.rs` too.
 const BITS: usize = 10;
 
-/// Writes one code for the most frequent pair of codes in `texts`, then for the next, until there are no codes left:
-/// a third remains. Returns the bytes of all pairs and texts, and where each text starts. The texts are only for
-/// `edgeban filters`, and a twentieth of a router's binary unpacked.
+/// Compresses `texts` to a third by pair encoding (Gage, "A new algorithm for data compression", 1994): the most frequent
+/// pair of codes becomes a new code, again and again until all codes are used. Returns the bytes of all pairs and texts, and
+/// at which code each text starts. Only `edgeban filters` shows the texts; unpacked they would be a twentieth of a router's
+/// binary.
 fn pack(texts: Vec<Vec<u8>>) -> (Vec<u8>, Vec<usize>) {
     assert!(texts.iter().all(|text| text.is_ascii()), "a filter's text is ASCII");
     let mut texts: Vec<Vec<u16>> =
@@ -108,7 +109,7 @@ fn pack(texts: Vec<Vec<u8>>) -> (Vec<u8>, Vec<usize>) {
         let mut counts = vec![0u32; 1 << (2 * BITS)];
         let all = || texts.iter().flat_map(|text| text.windows(2));
         all().for_each(|pair| counts[index(pair)] += 1);
-        // Of equally frequent ones always the last: a build is the same each time.
+        // The index decides between equally frequent pairs, so that every build is the same.
         let best = all().max_by_key(|pair| (counts[index(pair)], index(pair)));
         let best = best.map_or([0, 0], |pair| [pair[0], pair[1]]);
         pairs.extend(best);

@@ -101,10 +101,11 @@ impl Prefix {
         Self { addr: Addr::from_u128(addr.to_u128() & mask), bits }
     }
 
-    /// The prefix that counts as one source: `v4` (0 to 32) or `v6` (0 to 128) leading bits of `addr`. What NAT64 makes of IPv4
-    /// addresses under the well-known prefix 64:ff9b::/96 (RFC 6052 section 2.1) is IPv4: all of it lies within one /64. Under the
-    /// prefix for local use, 64:ff9b:1::/48 (RFC 8215), each network says where the bits of IPv4 are, which may be the last
-    /// ones as well: there a source is an address.
+    /// The prefix that counts as one source with `addr`: its `v4` (0 to 32) or `v6` (0 to 128) leading bits.
+    ///
+    /// NAT64 maps all of IPv4 into one IPv6 prefix, so a /64 there would be many unrelated sources. An address within the
+    /// well-known prefix 64:ff9b::/96 (RFC 6052 section 2.1) therefore counts as IPv4 does. Within the prefix for local use,
+    /// 64:ff9b:1::/48 (RFC 8215), each network chooses where the IPv4 bits are, so each address is a source of its own.
     #[inline]
     pub const fn source(addr: Addr, v4: u8, v6: u8) -> Self {
         if addr.is_v4() || matches!(addr.0, [0x0064_ff9b, 0, 0, _]) {

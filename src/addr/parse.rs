@@ -1,6 +1,8 @@
-//! Text to addresses. Strict where strictness is safe (RFC 4291, RFC 4001 zone ids). Only [`scan`], which reads logs, is
-//! lenient in leading zeros of IPv4 octets, which daemons do print and which are always decimal there. What people write
-//! has none: `010.1.2.3` is 8.1.2.3 to some programs (inet_aton(3)) and 10.1.2.3 to others, so nobody is banned for it.
+//! Text to addresses (RFC 4291), with the zone ids of RFC 4007.
+//!
+//! [`Addr::parse`] and [`Prefix::parse`] read what people write and refuse leading zeros in IPv4 octets: `010.1.2.3` is
+//! 8.1.2.3 to some programs (inet_aton(3)) and 10.1.2.3 to others. [`scan`] reads logs and accepts them, since some daemons
+//! print them, always in decimal.
 
 use super::{Addr, Prefix};
 
@@ -49,7 +51,8 @@ impl Prefix {
     }
 }
 
-/// Whether an octet of the dotted part, which is the whole of IPv4 or the tail of IPv6, starts with a zero of two digits.
+/// Whether an octet of the dotted part (all of IPv4, the end of some IPv6) has a leading zero. Some programs read such an
+/// octet as octal.
 fn has_octal(text: &[u8]) -> bool {
     let (mut dotted, mut octal, mut start) = (false, false, true);
     for (at, &b) in text.iter().enumerate() {
@@ -66,10 +69,10 @@ fn has_octal(text: &[u8]) -> bool {
 
 /// The longest address at the start of `text`, a zone id (`%eth0`) included. `None` where there is none.
 ///
-/// The longest reading wins, so `2001:db8::9:54321` is **no** address with a port: it fails on its last group
-/// and yields `2001:db8::9`, for a group has at most four digits.
+/// `2001:db8::9:54321` yields `2001:db8::9`, for a group has at most four digits; but `2001:db8::9:22` is one address, and
+/// not an address with a port.
 pub fn scan(text: &[u8]) -> Option<Scanned> {
-    // Only a dot tells the families apart, but most words are neither.
+    // Most words of a log are no address: tell by the first byte.
     if !text.first()?.is_ascii_hexdigit() && text.first() != Some(&b':') {
         return None;
     }

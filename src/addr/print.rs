@@ -1,4 +1,4 @@
-//! Addresses to text, RFC 5952, without `core::fmt` on the way.
+//! Addresses to text (RFC 5952), without the code size of `core::fmt`.
 
 use super::{Addr, Prefix};
 use core::fmt;

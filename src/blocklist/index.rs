@@ -1,8 +1,8 @@
 //! Target → position: open addressing with linear probing over lent cells, under a keyed hash.
 //!
-//! A cell is 0 where empty, else 12 bits of the hash above 20 bits of position + 1, so that a probe touches
-//! an entry only where it is almost surely the right one. The home cell grows with the hash: walking the
-//! homes in order walks the entries in the order of their hashes, whatever is added or removed meanwhile.
+//! A cell is 0 where empty, else 12 bits of the hash above 20 bits of position + 1. The 12 bits mean that a probe almost
+//! never reads an entry which is not the right one. A greater hash has a later home cell, so walking the homes in order lists
+//! the entries in the order of their hashes, whatever is added or removed meanwhile.
 
 use super::slot::Slot;
 use super::universal::Universal;
@@ -16,7 +16,7 @@ const POSITION: u32 = (1 << 20) - 1;
 /// The most entries that a cell can point to.
 pub(super) const MOST: usize = POSITION as usize;
 
-/// Counts the cells that a lookup reads; `()` counts nothing and costs nothing.
+/// Counts the groups of cells that a lookup reads; `()` counts nothing and costs nothing.
 pub(super) trait Steps {
     fn step(&mut self);
 }
@@ -39,7 +39,7 @@ pub(super) struct Index<'a> {
 
 impl<'a> Index<'a> {
     pub(super) fn new(cells: &'a mut [u32], key: Universal) -> Self {
-        // Fresh memory is zero: writing to it would only make every page of it ours at once.
+        // Fresh memory of an operating system is zero, and has no page behind it until it is written to.
         if cells.iter().any(|cell| *cell != 0) {
             cells.fill(0);
         }
@@ -48,7 +48,7 @@ impl<'a> Index<'a> {
         Self { cells, key }
     }
 
-    /// How many entries it takes and still has an empty cell in eight, which ends each probe early.
+    /// How many entries it takes: one cell in eight stays empty, so that probes end early.
     pub(super) fn room(&self) -> usize {
         (self.cells.len() - self.cells.len().div_ceil(8)).min(MOST)
     }
@@ -74,7 +74,8 @@ impl<'a> Index<'a> {
     }
 
     /// Where the entry for exactly this prefix lies.
-    // Inline in the packet path. A router's kernel has the packets: there it is one function instead of seven copies.
+    // Inlined, for the packet path. On a router the kernel has the packet path: there one function is smaller than seven
+    // copies.
     #[cfg_attr(any(not(feature = "std"), target_pointer_width = "64"), inline(always))]
     #[cfg_attr(all(feature = "std", not(target_pointer_width = "64")), inline(never))]
     pub(super) fn find<S: Steps>(
@@ -90,8 +91,8 @@ impl<'a> Index<'a> {
         for _ in 0..self.cells.len() / GROUP {
             steps.step();
             let group = self.cells.get(cell..)?.first_chunk::<GROUP>()?;
-            // Without a branch a cell: which of them matches is as good as random. An empty one never does,
-            // as the position in a full one is not 0.
+            // No branch per cell, since which one matches cannot be predicted. An empty cell never matches, since the
+            // position in a full one is not 0.
             let mut same = 0u32;
             for (i, &held) in group.iter().enumerate() {
                 same |= u32::from((held ^ tag).wrapping_sub(1) < POSITION) << i;

@@ -1,16 +1,16 @@
-//! Floor 5: sentences become [`Change`]s; the packet path looks addresses up.
+//! Floor 5: bans become [`Change`]s; the packet path looks addresses up.
 //!
 //! In: a [`Ban`] and the current [`Instant`] (milliseconds). Out: [`Inserted`], whose changes go to the sinks in
 //! order, and for any address the [`Scope`] in which its packets are dropped.
 //!
-//! * **Memory** is what [`Storage`] lends, 46 bytes an entry, hosts and prefixes alike; nothing else grows.
-//! * **Full** is a value: a new ban takes the place of the automatic one that expires first (a permanent one
-//!   last of all); where every entry is manual, it is refused. Both are counted in [`Tally`].
-//! * **A lookup** reads and never writes, and takes a bounded number of steps: one look a length class in use
-//!   at a Bloom filter, and one probe of a hash table a "maybe". The table's hash is strongly universal
-//!   under the caller's key, so nobody can choose addresses that collide.
-//! * **Expiry** is exact to the millisecond, in order, O(log n) an entry, without scanning. Insertion, eviction
-//!   and removal are O(log n) too, but for the filter's rebuild, which is O(1) a removal when spread out.
+//! * **Memory** is what [`Storage`] lends: 46 bytes per entry, for hosts and prefixes alike.
+//! * **When full**, a new ban replaces the automatic one that expires first (permanent ones last of all). Where every
+//!   entry is manual, the new ban is refused. Both are counted in [`Tally`].
+//! * **A lookup** only reads, in a bounded number of steps: it asks a Bloom filter once per class of prefix lengths in use
+//!   (`sieve`), and probes a hash table for each "maybe" (`index`). The table's hash is strongly universal under the
+//!   caller's key, so nobody can choose addresses that collide.
+//! * **Expiry** is exact to the millisecond, in order, without scanning. Expiry, insertion, eviction and removal each cost
+//!   O(log n) per entry; the filter's rebuild, spread over the removals that lead to it, adds O(1) to each.
 //! * Nothing here panics.
 
 use crate::addr::{Addr, Prefix};
@@ -35,13 +35,14 @@ use sieve::{Lengths, Sieve};
 use table::Table;
 use universal::Universal;
 
-/// On which ports a target is dropped: 0 is every port, else the caller's number for a set of ports.
+/// On which ports a target is dropped: 0 for every port, else the caller's number for a set of ports, other than
+/// [`LISTED_ONLY`].
 pub type Scope = u8;
 
 /// The scope of bans that are listed and drop nothing. Renewed with another scope, such a ban takes that one.
 pub const LISTED_ONLY: Scope = 63;
 
-/// Both on the ports of the one and of the other: every port, where they differ.
+/// The scope that holds the ports of both: where the two differ, every port.
 fn joined(one: Scope, other: Scope) -> Scope {
     match (one, other) {
         (LISTED_ONLY, scope) | (scope, LISTED_ONLY) => scope,
@@ -55,7 +56,7 @@ fn joined(one: Scope, other: Scope) -> Scope {
 pub struct Ban {
     /// Whom.
     pub target: Prefix,
-    /// Who decided: the jail that banned first.
+    /// The jail that banned; where several did, the first.
     pub jail: JailId,
     /// On which ports.
     pub scope: Scope,
@@ -119,7 +120,7 @@ pub enum Inserted {
     },
     /// Refused: the table is full of manual bans.
     Full,
-    /// Refused: over before it began (`until` is not after `now`).
+    /// Refused: it would end before it begins (`until` is not after `now`).
     Over,
 }
 
@@ -153,15 +154,15 @@ tally! {
         evicted,
         /// Bans refused, the table being full of manual ones.
         full,
-        /// Bans refused, being over before they began.
+        /// Bans refused since they would end before they begin.
         over,
     }
 }
 
-/// The memory that a blocklist lives in. For `n` entries lend `n` slots, `2 * n` cells and `n / 2` words:
-/// 46 bytes an entry. Each may be shorter or longer: the capacity is the least of the slots, 7/8 of the cells
-/// (which count in fours) and 1,048,575; fewer cells or words make lookups slower, never wrong. Contents are
-/// overwritten.
+/// The memory that a blocklist lives in. For `n` entries lend `n` slots, `2 * n` cells and `n / 2` words: 46 bytes per
+/// entry. Each may be shorter or longer: the capacity is the least of the number of slots, 7/8 of the cells (their number
+/// rounded down to a multiple of four) and 1,048,575. Fewer cells or words make lookups slower, never wrong. Contents
+/// are overwritten.
 ///
 /// ```
 /// use edgeban::blocklist::{Blocklist, Slot, Storage};
@@ -226,24 +227,26 @@ impl<'a> Blocklist<'a> {
         &self.tally
     }
 
-    /// Bans. A target has one entry: a second ban renews it, which then lasts until the later of the two ends,
-    /// on the same ports or, where the two differ, on every port ([`LISTED_ONLY`] adds none); it stays manual once it was, keeps the first
-    /// jail and the first `since`, and takes the greater `before`. A target is kept as it is given, also
-    /// where a wider one is banned already.
+    /// Bans a target. A target has one entry, and a second ban of it renews that entry, which then
     ///
-    /// Times of 2^48 − 1 ms (8,900 years) and more are taken for [`Instant::NEVER`].
+    /// - lasts until the later of the two ends;
+    /// - is on the same ports or, where they differ, on every port ([`LISTED_ONLY`] adds none);
+    /// - is manual if either was;
+    /// - keeps the first `jail` and the first `since`, and takes the greater `before`.
+    ///
+    /// A target within a wider banned one gets its own entry all the same. Times from 2^48 − 1 ms on (8,900 years) are taken
+    /// for [`Instant::NEVER`].
     pub fn insert(&mut self, ban: Ban, now: Instant) -> Inserted {
         self.put(ban, now, false)
     }
 
-    /// [`Blocklist::insert`], but a target that is there already lasts until `ban` says, be it sooner than before: for a
-    /// person who asks for a time.
+    /// As [`Blocklist::insert`], but a renewed entry ends when `ban` does, even if that is sooner than before.
     pub fn insert_until(&mut self, ban: Ban, now: Instant) -> Inserted {
         self.put(ban, now, true)
     }
 
     fn put(&mut self, ban: Ban, now: Instant, exact: bool) -> Inserted {
-        // As the slot will hold it.
+        // With its times as a slot can hold them.
         let ban = Slot::new(&ban).ban(ban.manual);
         if ban.until <= now {
             self.tally.over.bump();
@@ -295,7 +298,7 @@ impl<'a> Blocklist<'a> {
         Inserted::Renewed { ban, old_scope: old.scope }
     }
 
-    /// Who makes room: what is due, else the automatic ban that expires first.
+    /// The entry that makes room: one that is due, else the automatic ban that expires first.
     fn victim(&self, now: Instant) -> Option<(Ban, Reason)> {
         if let Some(due) = self.due(now) {
             return Some((due, Reason::Expired));
@@ -335,7 +338,7 @@ impl<'a> Blocklist<'a> {
         self.take(target, Reason::Unbanned)
     }
 
-    /// Unbans some entry, manual or not; called until it returns `None` it empties the list.
+    /// Unbans some entry, manual or not. To empty the list, call it until it returns `None`.
     pub fn pop(&mut self) -> Option<Ban> {
         self.remove(self.table.last()?.target)
     }
@@ -366,29 +369,29 @@ impl<'a> Blocklist<'a> {
         self.table.find(target.addr(), target.bits(), &mut ())
     }
 
-    /// On which ports packets of `addr` are dropped; `None` where they pass, also where it is [`LISTED_ONLY`]. Where
-    /// several entries lie around it and their scopes differ, that is every port (0), as for two bans of one target;
-    /// use [`Blocklist::drops`] to be exact on ports. An entry counts until [`Blocklist::expire`] has removed it.
+    /// On which ports packets of `addr` are dropped; `None` where they pass. Entries that are [`LISTED_ONLY`] do not
+    /// count. Where several entries contain `addr` and their scopes differ, the answer is every port (0); use
+    /// [`Blocklist::drops`] to be exact on ports. An entry counts until [`Blocklist::expire`] has removed it.
     #[inline]
     pub fn lookup(&self, addr: Addr) -> Option<Scope> {
         self.merged(addr, &mut ())
     }
 
-    /// [`Blocklist::lookup`], and how many cells of the hash table it read: for tests of its bound.
+    /// [`Blocklist::lookup`], and how many groups of cells of the hash table it read: for tests of its bound.
     #[doc(hidden)]
     pub fn lookup_steps(&self, addr: Addr) -> (Option<Scope>, u32) {
         let mut steps = 0;
         (self.merged(addr, &mut steps), steps)
     }
 
-    /// Whether a packet of `addr` is dropped, `in_scope` telling whether its port is in a set of ports. It is
-    /// asked for each entry around `addr` that is on some ports, until it says yes.
+    /// Whether a packet of `addr` is dropped. `in_scope` says whether the packet's port is in the given scope; it is asked
+    /// for each entry that contains `addr` and is not on every port, until it returns true.
     #[inline]
     pub fn drops(&self, addr: Addr, mut in_scope: impl FnMut(Scope) -> bool) -> bool {
         self.any(addr, |scope| scope == 0 || scope != LISTED_ONLY && in_scope(scope))
     }
 
-    /// Whether a ban in `scope` would be nothing new for `addr`: an entry around it is in the same scope, or on every port.
+    /// Whether a ban of `addr` in `scope` would add nothing: an entry that contains it has the same scope, or every port.
     #[inline]
     pub fn covers(&self, addr: Addr, scope: Scope) -> bool {
         self.any(addr, |known| known == 0 || known == scope)
@@ -402,7 +405,7 @@ impl<'a> Blocklist<'a> {
         })
     }
 
-    /// Calls `f` with each entry around `addr`, the narrowest first, until it returns `false`.
+    /// Calls `f` with each entry that contains `addr`, the narrowest first, until it returns `false`.
     pub fn covering(&self, addr: Addr, mut f: impl FnMut(Ban) -> bool) {
         self.around(addr, &mut (), (), |(), at, _| match self.table.ban(at).is_none_or(&mut f) {
             true => Continue(()),
@@ -419,7 +422,8 @@ impl<'a> Blocklist<'a> {
         })
     }
 
-    /// Folds the entries around `addr`, the narrowest first. A miss takes no call and writes nothing.
+    /// Folds over the entries that contain `addr`, the narrowest first. Inlined up to the first "maybe", so that a miss
+    /// calls nothing.
     #[inline]
     fn around<S: Steps, T>(
         &self,
@@ -500,9 +504,9 @@ impl<'a> Blocklist<'a> {
         folded
     }
 
-    /// The next entry of a listing that may be interrupted by changes: an entry that is there from the first
-    /// call to the last is listed exactly once, one that comes or goes meanwhile at most once. In an order
-    /// that depends on the key. Call until `None`.
+    /// The next entry of a listing, between whose calls the list may change: an entry that is there from the first call to
+    /// the last is listed exactly once, one that comes or goes meanwhile at most once. The order depends on the key. Call
+    /// until `None`.
     pub fn list(&self, cursor: &mut Cursor) -> Option<Ban> {
         let (hash, target, at) = self.table.next(cursor.0)?;
         *cursor = Cursor(Some((hash, target)));

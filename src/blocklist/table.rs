@@ -1,8 +1,8 @@
 //! The entries: two heaps ordered by expiry that share the lent slots, and the index over both.
 //!
-//! Automatic bans grow from the left end, manual ones from the right; full is when they meet. Either root is
-//! the entry of its kind that expires first, so expiry and eviction find their victim at once. Entries move
-//! when a heap is put in order, and the index is told: no link is kept in them.
+//! The heap of automatic bans grows from the first slot on, that of manual ones from the last slot backwards; the table is
+//! full when they meet. Each root is the entry of its kind that expires first, so expiry and eviction find it at once. When
+//! a heap moves an entry it tells the index, so entries need no links.
 
 use super::Ban;
 use super::index::{Index, Steps};
@@ -10,7 +10,8 @@ use super::slot::Slot;
 use crate::addr::{Addr, Prefix};
 use crate::time::Instant;
 
-/// Children of a heap node. Four halve the depth of two, and a move costs more than a comparison.
+/// Children per heap node. Four instead of two halve the depth, and so the moves, each of which costs more than the
+/// additional comparisons.
 const FAN: usize = 4;
 
 pub(super) struct Table<'a> {

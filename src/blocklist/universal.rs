@@ -1,10 +1,10 @@
 //! The hash of a target: strongly universal under a secret key.
 //!
-//! Multilinear-HM (Lemire and Kaser, "Strongly universal string hashing is fast", 2014) of the address' four
-//! 32-bit words and the prefix length: whoever does not know the key finds for any two targets that their hashes are
-//! independent and uniform, so that chosen addresses collide as often as random ones. It is no PRF: it asks
-//! that nobody sees the hashes. Nobody does, for an answer tells whether an address is banned, never where it lies.
-//! SipHash, which asks for less, took 10 of the 32 ns of finding a host (`cargo bench --bench blocklist`).
+//! Multilinear-HM (Lemire and Kaser, "Strongly universal string hashing is fast", 2014) of the four 32-bit words of an
+//! address and the prefix length. For who does not know the key, the hashes of any two targets are uniform and independent,
+//! so chosen addresses collide no more often than random ones. Unlike SipHash it is no pseudo-random function: the hashes
+//! themselves must stay secret. They do, since an answer says only whether an address is banned. SipHash took 10 of the
+//! 32 ns of finding a host (`cargo bench --bench blocklist`).
 
 use crate::addr::Addr;
 
@@ -16,7 +16,7 @@ impl Universal {
         Self(keys)
     }
 
-    /// All 64 bits are for use; 32 of them are independent.
+    /// All 64 bits may be used, though they carry only 32 bits of hash.
     #[inline]
     pub(super) fn hash(&self, addr: Addr, bits: u8) -> u64 {
         let [k0, k1, k2, k3, k4, k5] = self.0;
@@ -25,8 +25,8 @@ impl Universal {
         let lower = k3.wrapping_add(c).wrapping_mul(k4.wrapping_add(d));
         let length = k5.wrapping_mul(u64::from(bits));
         let sum = k0.wrapping_add(upper).wrapping_add(lower).wrapping_add(length);
-        // What is proved of the upper half holds for any fixed function of it. This one takes rows of neighbouring
-        // addresses apart, which the sum alone lays out evenly and linear probing does not like.
+        // The upper 32 bits are strongly universal, and so is any fixed permutation of them. This one scatters rows of
+        // neighbouring addresses, whose sums are evenly spaced, which linear probing does not like.
         let mixed = (sum >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mixed = (mixed ^ mixed >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93);
         mixed ^ mixed >> 32

@@ -2,8 +2,8 @@
 //!
 //! Whatever bytes go in, the text that comes out is valid JSON in valid UTF-8 on one line: what is not UTF-8 becomes
 //! U+FFFD, and quotes, backslashes and all control characters (C0, DEL, C1, so nothing that a terminal obeys) are
-//! escaped. The caller is trusted only with the nesting: a key before each value of an object, and an end for each
-//! start. Linear; never fails, never panics.
+//! escaped. Only the nesting is up to the caller: a key before each value of an object, and an end for each start. Linear;
+//! never fails, never panics.
 
 /// A writer into `out`, which takes the text in pieces.
 pub struct Writer<'a> {

@@ -1,9 +1,9 @@
 //! Floor 6: the control protocol, the same over a Unix socket and a UART: JSON lines both ways.
 //!
-//! In: a line of at most [`MAX_REQUEST`] bytes. Out: a [`Request`], or a [`Refusal`] that [`reply::error`] tells; and
-//! the lines of replies, written piece by piece into what the caller lends, so no buffer limits them. Durations are
-//! seconds or text such as `1h30m`, times are seconds since 1970. Requests name only addresses, durations and names,
-//! so a string with an escape is refused. Nothing panics on any bytes.
+//! In: a line of at most [`MAX_REQUEST`] bytes. Out: a [`Request`], or a [`Refusal`] to answer with [`reply::error`]; and
+//! the lines of replies, passed piece by piece to the caller's function, so no buffer limits their length. Durations are
+//! seconds or text such as `1h30m`, times are seconds since 1970. Requests hold only addresses, durations and names,
+//! so a string with an escape is refused. Nothing panics on any bytes. edgeban(8) describes the protocol for its users.
 //!
 //! ```text
 //! {"cmd":"status","jail":null}      {"ok":true,"version":…,"tables":{…},"counters":{…},"jails":[…],…}

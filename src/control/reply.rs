@@ -1,9 +1,9 @@
-//! Replies: lines of JSON. The last line of a reply has `ok`; `bans` has a line a ban before it.
+//! Replies: lines of JSON. The last line of each has `ok`; before it, `bans` has one line per ban.
 
 use super::json::Writer;
 use crate::addr::Prefix;
 
-/// The last line of a reply to what was done; `count` says to how many.
+/// The last line of a reply to a request that was carried out; `count` says how many bans were listed, made or lifted.
 pub fn ok(count: Option<u64>, out: &mut dyn FnMut(&[u8])) {
     let mut w = Writer::new(out);
     w.object().key("ok").bool(true);
@@ -13,12 +13,12 @@ pub fn ok(count: Option<u64>, out: &mut dyn FnMut(&[u8])) {
     w.end_object().newline();
 }
 
-/// The last line of a reply to what was done, though not all of it as one may think.
+/// The last line of a reply to a request that was carried out, but for what `text` says.
 pub fn warned(text: &[u8], out: &mut dyn FnMut(&[u8])) {
     Writer::new(out).object().key("ok").bool(true).key("warning").str(text).end_object().newline();
 }
 
-/// The only line of a reply to what was refused or failed.
+/// The only line of a reply to a request that was refused or failed. `text` may be any bytes.
 pub fn error(text: &[u8], out: &mut dyn FnMut(&[u8])) {
     Writer::new(out).object().key("ok").bool(false).key("error").str(text).end_object().newline();
 }
@@ -46,9 +46,9 @@ pub struct BanView<'a> {
     pub since: i64,
     /// Until when; `None` is permanent.
     pub until: Option<i64>,
-    /// How often before.
+    /// How often the target was banned before.
     pub before: u16,
-    /// Whether by hand.
+    /// Whether a person banned it.
     pub manual: bool,
 }
 
@@ -82,15 +82,15 @@ pub struct JailView<'a> {
     pub name: &'a str,
     /// Its filter, or the path of its filter's file.
     pub filter: &'a str,
-    /// Whether it works.
+    /// Whether its failures count.
     pub enabled: bool,
     /// Sources with failures that may still count.
     pub failing: u64,
     /// Failures counted.
     pub failures: u64,
-    /// Bans that hold now.
+    /// Its bans in force.
     pub banned: u64,
-    /// Bans in all.
+    /// Bans it has decided since the start.
     pub total: u64,
 }
 
@@ -105,11 +105,11 @@ pub struct PeerView<'a> {
     pub up: bool,
     /// Lines read, or changes told.
     pub count: u64,
-    /// What is wrong, where something is. Any bytes.
+    /// What is wrong with it, if anything; any bytes.
     pub error: Option<&'a [u8]>,
 }
 
-/// What `status` shows. The daemon lends this; each method hands its rows to `f`, in order.
+/// What `status` shows; the daemon implements it. Each method that takes `f` calls it with its rows, in order.
 pub trait StatusView {
     /// The version.
     fn version(&self) -> &str;
@@ -133,7 +133,7 @@ pub fn status(view: &dyn StatusView, only: Option<&str>, out: &mut dyn FnMut(&[u
         let mut found = false;
         view.jails(&mut |jail| found |= jail.name == name);
         if !found {
-            // A name is shorter than that.
+            // Long enough: a request's jail name has at most 31 bytes.
             let mut text = heapless::Vec::<u8, 64>::new();
             let _ = text.extend_from_slice(b"no such jail: ");
             let _ = text.extend_from_slice(name.as_bytes());
@@ -149,7 +149,7 @@ pub fn status(view: &dyn StatusView, only: Option<&str>, out: &mut dyn FnMut(&[u
             w.key(t.name).object().key("used").u64(t.used).key("size").u64(t.size).end_object();
         });
         w.end_object().key("counters").object();
-        // A stage's name is compared by a short copy, since rows are only lent.
+        // Rows are only lent, so the name of the stage is copied to be compared with the next.
         let mut stage = heapless::String::<31, u8>::new();
         view.counters(&mut |of, name, n| {
             if stage != of {

@@ -11,7 +11,7 @@ pub const MAX_REQUEST: usize = 1024;
 /// The longest ban by hand that has an end: ten years, as in the configuration.
 pub const LONGEST_BAN: Duration = Duration::from_secs(10 * 365 * 86_400);
 
-/// `text` as the time of a ban by hand: a second to ten years, or without end.
+/// Reads how long a ban by hand lasts: one second to ten years, or `permanent`. `None` for anything else.
 pub fn ban_time(text: &[u8]) -> Option<Duration> {
     parse_duration(text).filter(|d| d.is_forever() || d.secs() > 0 && *d <= LONGEST_BAN)
 }
@@ -34,7 +34,7 @@ pub enum Request<'a> {
         target: Prefix,
         /// In the name of which jail; `manual` where none is named.
         jail: Option<&'a str>,
-        /// For how long; the jail's `bantime` where nothing is said.
+        /// For how long; without it the jail's `bantime`.
         span: Option<Duration>,
     },
     /// Lift the bans that lie within the prefix.
@@ -44,7 +44,7 @@ pub enum Request<'a> {
     },
     /// Lift every ban.
     UnbanAll,
-    /// One failure, as if a line had told of it.
+    /// Count one failure, as a log line would.
     Attempt {
         /// Whose.
         ip: Addr,
@@ -116,13 +116,17 @@ struct Raw<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Reads one line, its end taken off or not.
+    /// Reads one line, with or without its newline.
+    ///
+    /// # Errors
+    ///
+    /// The first [`Refusal`] that applies.
     pub fn parse(line: &'a [u8]) -> Result<Self, Refusal> {
         let line = line.trim_ascii();
         if line.len() > MAX_REQUEST {
             return Err(Refusal::TooLong);
         }
-        // The reader hands strings out as they are written, so an escape would be taken for its own letters.
+        // serde-json-core borrows strings as they are written, without undoing their escapes.
         if line.contains(&b'\\') {
             return Err(Refusal::Escape);
         }

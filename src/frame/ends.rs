@@ -22,7 +22,7 @@ impl Ends {
     }
 }
 
-/// A line without the CR of its CR LF; one that ends in NUL without the newlines that some senders put before that.
+/// A line without the CR of its CR LF; under [`Ends::Nul`] without the newlines that some senders put before the NUL.
 #[inline]
 pub(super) fn trim_cr(line: &[u8], ends: Ends) -> &[u8] {
     match ends {
@@ -31,7 +31,7 @@ pub(super) fn trim_cr(line: &[u8], ends: Ends) -> &[u8] {
     }
 }
 
-/// A line without the hole in front of it.
+/// A line of a file without the NULs in front of it; see [`super::Framing::Lf`].
 #[inline]
 pub(super) fn trim_hole(line: &[u8], ends: Ends) -> &[u8] {
     match line.first() {

@@ -6,12 +6,12 @@ use super::{Framing, Tally};
 
 #[derive(Clone, Copy)]
 enum State {
-    /// Lines that end with a terminator.
+    /// Lines that end with a terminator; `dropping` inside one that is too long.
     Lines {
         ends: Ends,
         dropping: bool,
     },
-    /// Octet counts, or perhaps not.
+    /// Octet counts, unless `guess` proves wrong.
     Octets {
         octets: Octets,
         guess: Guess,
@@ -19,20 +19,20 @@ enum State {
     Datagram,
 }
 
-/// Whether it is still open that a stream has octet counts.
+/// Whether it is known that a stream has octet counts ([`Framing::Auto`] has to find out).
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Guess {
-    /// It has.
+    /// It has them.
     Settled,
-    /// The digits so far are held: they may be the start of a line.
+    /// Not known yet. The digits so far are held, since they may be the start of a line.
     Open,
-    /// Open too, but as the start of a line the digits alone are beyond the limit.
+    /// Not known yet, and there are more digits than a line may have bytes: if this is a line, it is too long.
     Overlong,
 }
 
 /// Cuts one stream into lines.
 pub struct Framer<'a> {
-    /// What has come of a line that no chunk held whole.
+    /// The start of a line whose end has not come yet.
     held: &'a mut [u8],
     len: usize,
     framing: Framing,
@@ -62,7 +62,7 @@ impl<'a> Framer<'a> {
         }
     }
 
-    /// Takes the stream's next chunk and hands each line that it completes to `f`.
+    /// Takes the stream's next chunk and hands each line that ends in it to `f`.
     pub fn push(&mut self, chunk: &[u8], tally: &mut Tally, f: &mut impl FnMut(&[u8])) {
         match self.state {
             State::Datagram if chunk.len() > self.held.len() => tally.overlong.bump(),
@@ -104,7 +104,7 @@ impl<'a> Framer<'a> {
             }
         }
         let limit = self.held.len();
-        // Counted once a chunk: this loop is what every byte of every log goes through.
+        // Added to the tally once per chunk: every byte of every log goes through this loop.
         let mut lines = 0;
         while let Some(end) = ends.find(rest) {
             let (head, tail) = rest.split_at_checked(end).unwrap_or((rest, &[]));
@@ -190,7 +190,7 @@ impl<'a> Framer<'a> {
         self.held.get(..self.len).unwrap_or(&[])
     }
 
-    /// Appends to what is held; `false` and nothing held where that is more than a line may have.
+    /// Appends to what is held. `false` where that is longer than a line may be; then nothing is held.
     fn hold(&mut self, bytes: &[u8]) -> bool {
         let end = self.len.saturating_add(bytes.len());
         match self.held.get_mut(self.len..end) {
@@ -206,8 +206,8 @@ impl<'a> Framer<'a> {
         }
     }
 
-    /// Bytes of an unfinished line that are held: a file's reader resumes so many bytes before the end of what it
-    /// pushed. 0 while the rest of an overlong line is being dropped; see [`Framer::is_dropping`].
+    /// How many bytes of an unfinished line are held. A reader that starts again must go back by so many bytes. 0 while the
+    /// rest of an overlong line is being dropped; see [`Framer::is_dropping`].
     pub fn pending(&self) -> usize {
         self.len
     }
@@ -221,7 +221,7 @@ impl<'a> Framer<'a> {
         }
     }
 
-    /// Whether the stream's octet counts made no sense. Nothing more comes of it; its source should be closed.
+    /// Whether an octet count was invalid. The rest of the stream is ignored; close its source.
     pub fn is_broken(&self) -> bool {
         matches!(self.state, State::Octets { octets, .. } if octets.is_broken())
     }
@@ -239,8 +239,9 @@ impl<'a> Framer<'a> {
         self.state = Self::start(self.framing);
     }
 
-    /// As [`Framer::close`], for input that is complete though its last line lacks a newline (a file given by hand,
-    /// standard input): that line is handed to `f`. Octet-counted streams lose it: there its length shows the cut.
+    /// As [`Framer::close`], for input whose last line may lack its newline and still be complete (a file named on the
+    /// command line, standard input): that line is handed to `f`. An unfinished octet-counted message is still dropped, since
+    /// its count shows that a part is missing.
     pub fn finish(&mut self, tally: &mut Tally, f: &mut impl FnMut(&[u8])) {
         let ends = match self.state {
             State::Lines { ends, .. } => Some(ends),

@@ -3,9 +3,8 @@
 //! In: chunks of one stream in order, or datagrams. Out: each line's bytes without its terminator, as they came
 //! (NULs, invalid UTF-8), never empty, in order. A line that lies whole in a chunk is lent from the chunk; only what
 //! spans chunks is copied, into the buffer that the caller lends. That buffer's length is the line limit (a CR before
-//! the LF counts): a longer line is dropped through its end and counted, so that its tail is never read as a line of
-//! its own and its head never taken for the whole. Work is linear in the bytes. Nothing here panics or fails; see
-//! [`Tally`].
+//! the LF counts). A longer line is dropped whole and counted, so that neither its start nor its end is ever read as a
+//! line. Work is linear in the bytes. Nothing here panics or fails; losses are counted in [`Tally`].
 
 mod ends;
 mod framer;
@@ -20,13 +19,13 @@ pub use framer::Framer;
 /// How a source marks where a message ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// LF or CR LF; a NUL is a byte like any other. For files: a daemon may log a NUL that a client sent, and that
-    /// must not start a line. NULs before a line are dropped, since a truncated file grows a hole of them.
+    /// LF or CR LF. For files. A NUL does not end a line here, since a daemon may log one that a client sent; but NULs
+    /// at the start of a line are dropped, since a file that is truncated while a daemon writes to it gets a hole of them.
     Lf,
     /// LF, CR LF or NUL. For streams of one message after another (RFC 6587 section 3.4.2, OpenWrt's
     /// `log_trailer_null`).
     Newline,
-    /// NUL only; a newline within a message is a byte like any other, and those at its end are cut.
+    /// NUL only. Newlines within a message stay in it; those at its end are cut.
     Nul,
     /// `LENGTH SP message`, again and again (RFC 6587 section 3.4.1).
     OctetCounted,
@@ -46,7 +45,7 @@ tally! {
         overlong,
         /// Lines cut off by the end of their stream: dropped.
         partial,
-        /// Streams whose octet counts made no sense: the rest is not read.
+        /// Streams with an invalid octet count: the rest of each is not read.
         broken,
     }
 }

@@ -1,13 +1,13 @@
 //! Octet counting, RFC 6587 section 3.4.1: `MSG-LEN SP SYSLOG-MSG`, where MSG-LEN starts with a digit from 1 to 9.
 //!
-//! In: what is left of a chunk. Out: one [`Step`] at a time, which says what to do with how many of its bytes.
-//! Linefeeds between messages are read over: some senders end a counted message with one that they do not count.
-//! A count of more than ten digits, or anything else in its place, breaks the stream for good: where the next message
-//! starts could only be guessed, and whoever can put bytes into a message could forge it.
+//! In: what is left of a chunk. Out: one [`Step`] at a time, which says what the next bytes are and how many.
+//! Linefeeds between messages are skipped: some senders end a counted message with one that they do not count.
+//! A count of more than ten digits, or anything else where a count should be, breaks the stream for good: where the next
+//! message starts could only be guessed, and who can put text into a message could make that guess find a forged one.
 
 const DIGITS: u8 = 10;
 
-/// Where in the stream we are.
+/// Where in the stream the next byte is; `left` counts the bytes of a message still to come.
 #[derive(Clone, Copy)]
 pub(super) enum Octets {
     Count { value: u64, digits: u8 },

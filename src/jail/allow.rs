@@ -1,8 +1,9 @@
-//! Who is never banned: loopback and multicast, the settings' list, this device's own addresses, its gateways.
+//! Who is never banned: loopback and multicast, the configuration's `allow` list, this device's own addresses, its gateways.
 //!
-//! A question costs three binary searches. The list is rebuilt as a whole ([`Allow::clear`], then [`Allow::add`]) where
-//! the settings or the device's addresses change. When full, `add` says so: the caller must then refuse the settings,
-//! because a partial list protects nobody.
+//! In: prefixes ([`Allow::add`]). Out: whether an address or prefix may be banned, at the cost of three binary searches. The
+//! list is rebuilt as a whole ([`Allow::clear`], then [`Allow::add`]) when the configuration or the device's addresses
+//! change. When full, `add` returns [`Full`]: the caller must then refuse the configuration, since a list with a part
+//! missing would ban whom it should protect. Nothing panics.
 
 use crate::addr::{Addr, Prefix};
 use core::cmp::Ordering;
@@ -12,7 +13,7 @@ use core::cmp::Ordering;
 pub enum Why {
     /// Unspecified, loopback or multicast ([`Addr::is_special`]).
     Special,
-    /// In the settings' list.
+    /// In the configuration's `allow` list.
     Listed,
     /// A gateway of this device.
     Gateway,
@@ -45,7 +46,7 @@ impl Rule {
         self.why == Why::Own
     }
 
-    /// Own addresses last, since a jail may look at the others only; then by address, wider prefixes first.
+    /// Own addresses come last, since a jail without `ignoreself` looks only at the others; then by address, wider prefixes first.
     fn order(&self, other: &Self) -> Ordering {
         (self.is_own(), self.prefix).cmp(&(other.is_own(), other.prefix))
     }
@@ -58,7 +59,7 @@ pub struct Full;
 /// Whom to ban for what a source did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judged {
-    /// This prefix, no part of which is exempt: it is also what the failure counts for.
+    /// This prefix, no part of which is exempt. The failure is counted for it, too.
     Ban(Prefix),
     /// Nobody: the source is exempt. Its failures are not counted for a ban.
     Ignored(Why),
@@ -80,7 +81,7 @@ pub struct Allow<'a> {
 }
 
 impl<'a> Allow<'a> {
-    /// Nothing but the special addresses is exempt yet. `rules` has room for that many prefixes.
+    /// A list in which only the special addresses are exempt. It has room for as many prefixes as `rules` is long.
     pub fn new(rules: &'a mut [Rule]) -> Self {
         Self { rules, len: 0 }
     }
@@ -90,12 +91,16 @@ impl<'a> Allow<'a> {
         self.len = 0;
     }
 
-    /// The exempt prefixes. One that lies within another of the same run is not there.
+    /// The exempt prefixes, own addresses last. One that lies within another of the same part is left out.
     pub fn rules(&self) -> &[Rule] {
         self.rules.get(..self.len).unwrap_or_default()
     }
 
     /// Exempts `prefix`. O(number of prefixes).
+    ///
+    /// # Errors
+    ///
+    /// [`Full`] where there is no room for it.
     pub fn add(&mut self, prefix: Prefix, why: Why) -> Result<(), Full> {
         let rule = Rule { prefix, why };
         if why == Why::Special
@@ -127,7 +132,7 @@ impl<'a> Allow<'a> {
         Ok(())
     }
 
-    /// Why any address of `prefix` is exempt; own addresses are left out without `ignoreself`.
+    /// Why some address of `prefix` is exempt, if one is. Without `ignoreself` own addresses do not count.
     pub fn overlaps(&self, prefix: Prefix, ignoreself: bool) -> Option<Why> {
         let special = match prefix.is_host() {
             true => prefix.addr().is_special(),
@@ -144,7 +149,7 @@ impl<'a> Allow<'a> {
         search(others, prefix).or_else(|| if ignoreself { search(own, prefix) } else { None })
     }
 
-    /// Why `addr` is exempt.
+    /// Why `addr` is exempt, if it is.
     pub fn allowed(&self, addr: Addr, ignoreself: bool) -> Option<Why> {
         self.overlaps(Prefix::host(addr), ignoreself)
     }
@@ -164,7 +169,11 @@ impl<'a> Allow<'a> {
         Judged::Ban(target)
     }
 
-    /// Whether a person may ban `target`: not where it holds any exempt address, own ones always included.
+    /// Whether a person may ban `target`.
+    ///
+    /// # Errors
+    ///
+    /// The reason, where it contains an exempt address; own addresses always count.
     pub fn permits(&self, target: Prefix) -> Result<(), Why> {
         self.overlaps(target, true).map_or(Ok(()), Err)
     }

@@ -9,7 +9,9 @@
 //! 3. [`Tracker::fail`] counts and sentences, longer each time.
 //!
 //! Units: milliseconds on the caller's clock. Memory is lent. Full tables evict, and count what they evicted.
-//! One failure costs O(1), plus at the most `maxretry` steps where its stamp is late. Nothing panics.
+//! One failure costs O(1), plus up to `maxretry` steps where its stamp is late. Nothing panics.
+//!
+//! The engine puts a sentence on the [`crate::blocklist`].
 
 mod allow;
 mod policy;
@@ -25,7 +27,8 @@ pub use tracker::{Attempt, Outcome, Slot, Storage, Tally, Totals, Tracked, Track
 use crate::addr::Prefix;
 use crate::time::Instant;
 
-/// Index of a jail in the caller's list.
+/// Index of a jail in the caller's list, [`crate::engine::Rules::jails`]; the two highest numbers are
+/// [`crate::engine::MANUAL`] and [`crate::engine::RESTORED`].
 pub type JailId = u8;
 
 /// The decision to ban.
@@ -41,6 +44,6 @@ pub struct Sentence {
     pub until: Instant,
     /// How often this target was banned before.
     pub before: u16,
-    /// How many failures it is for: [`Policy::maxretry`] or more, where the last of them came several at once.
+    /// How many failures led to it: [`Policy::maxretry`], or more where the last line stood for several.
     pub failures: u32,
 }

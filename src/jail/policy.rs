@@ -13,27 +13,27 @@ pub struct Policy {
     pub findtime: Duration,
     /// How long a first ban lasts. [`Duration::FOREVER`] is permanent, whatever the fields below say.
     pub bantime: Duration,
-    /// Ban number n (from 0) lasts `bantime` × `multipliers[n]`, the last one repeating; none: always once.
+    /// Ban number n (from 0) lasts `bantime` × `multipliers[n]`; the last one repeats. Empty: always `bantime`.
     pub multipliers: Vec<u32, 8>,
     /// No ban lasts longer, the random part included. [`Duration::FOREVER`] is no limit.
     pub maxtime: Duration,
-    /// A random part of this (from 0 to just below the whole) is added, so that nobody can time the end.
+    /// A random time of less than this is added, so that nobody can predict the end.
     pub rndtime: Duration,
-    /// How long after the end of its last ban a source's bans are forgotten. [`Duration::FOREVER`]: never.
+    /// How long after the end of its last ban a source counts as new again. [`Duration::FOREVER`]: never.
     pub decay: Duration,
     /// How many leading bits of an IPv4 address count as one source, 0 to 32.
     pub v4: u8,
     /// How many leading bits of an IPv6 address count as one source, 0 to 128.
     pub v6: u8,
-    /// Whether this device's own addresses are exempt (`ignoreself`). Loopback always is.
+    /// Whether this device's own addresses are exempt. Loopback always is.
     pub ignoreself: bool,
 }
 
 impl Policy {
-    /// Seven weeks: the longest `findtime`, for a stamp is kept in 32 bits of milliseconds.
+    /// Seven weeks, the longest `findtime`: a stamp is kept as 32 bits of milliseconds, which are 49.7 days.
     pub const MAX_FINDTIME: Duration = Duration::from_secs(7 * 604_800);
 
-    /// Five failures in ten minutes make an hour's ban, always the same; hosts for IPv4, /64 for IPv6.
+    /// Five failures in ten minutes make a ban of an hour, however often before; single addresses for IPv4, /64 for IPv6.
     pub const DEFAULT: Self = Self {
         maxretry: 5,
         findtime: Duration::from_secs(600),

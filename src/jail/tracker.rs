@@ -1,4 +1,7 @@
-//! Who failed how often, who was banned how often: the table of sources.
+//! The table of sources: how often each has failed and how often it was banned.
+//!
+//! In: an [`Attempt`] of a source in a jail, the jail's [`Policy`] and the time. Out: an [`Outcome`]. See [`Tracker`] for what
+//! happens when the table is full.
 
 use super::window::Window;
 use super::{JailId, Policy, Sentence};
@@ -15,19 +18,19 @@ tally! {
         failures,
         /// Sentences passed.
         bans,
-        /// Sentences that were still being served when the window filled again.
+        /// Times that a source failed often enough while its ban was still in force ([`Outcome::Again`]).
         again,
-        /// Attempts older than findtime: counted here, not acted on.
+        /// Attempts older than findtime, which do not count.
         late,
-        /// Attempts in a jail whose maxretry is above what the table can count: they never make a ban.
+        /// Attempts in a jail whose maxretry is more than the table can count: they never make a ban.
         uncountable,
-        /// Attempts there was no memory for at all.
+        /// Attempts not counted since the table has no memory at all.
         untracked,
         /// Sources whose failures an accepted login cleared.
         cleared,
-        /// Sources with failures, never banned, that had to make room.
+        /// Sources never banned that had to make room; their failures are forgotten.
         evicted,
-        /// Sources that were banned before and had to make room: their next ban starts from the first length.
+        /// Sources banned before that had to make room; their next ban is a first one again.
         histories_evicted,
     }
 }
@@ -75,27 +78,27 @@ impl Totals {
     pub const EMPTY: Self = Self { tracked: 0, failures: Count::ZERO, bans: Count::ZERO };
 }
 
-/// What the caller lends. For N sources: N `slots`, N `links`, N ÷ 2 to 2 N `buckets` (16 bits each), and
-/// N × R `times`, where R is the greatest `maxretry` of any jail (twice that, where stamps come late and out of order).
+/// What the caller lends. For N sources: N `slots`, N `links`, N ÷ 2 to 2 N `buckets`, and N × R `times`, where R is the
+/// greatest `maxretry` of any jail, or twice that where stamps come out of order.
 pub struct Storage<'a> {
     /// The sources; at most 65,535 are used.
     pub slots: &'a mut [Slot],
-    /// Stamps of the failures, R a slot.
+    /// Stamps of the failures, R for each slot.
     pub times: &'a mut [u32],
-    /// One a slot.
+    /// One for each slot.
     pub links: &'a mut [Link],
     /// Heads of the hash chains.
     pub buckets: &'a mut [u16],
-    /// One a jail; a jail beyond them is counted in [`Tally`] only.
+    /// One for each jail; jails beyond them are counted in [`Tally`] only.
     pub jails: &'a mut [Totals],
 }
 
-/// What one source did.
+/// One or more failures of a source at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// What counts as the source, from [`super::Allow::judge`].
+    /// The source, from [`super::Allow::judge`].
     pub target: Prefix,
-    /// How often; 0 counts as 1.
+    /// How many; 0 counts as 1.
     pub count: u32,
     /// When. Later than now counts as now.
     pub at: Instant,
@@ -104,19 +107,19 @@ pub struct Attempt {
 /// What became of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Counted; so many failures are in the window now.
+    /// Counted, and not yet enough for a ban.
     Counted {
-        /// At most `maxretry` − 1 (more, where a policy with a lower `maxretry` came with a reload).
+        /// Failures in the window now: fewer than `maxretry`, unless a reload has lowered that.
         failures: u16,
     },
     /// A ban; the failures are used up.
     Ban(Sentence),
-    /// The window filled although the source is still serving this sentence: lines that were on their way, or the ban
-    /// was lost. A caller whose blocklist no longer holds it puts it there again. It is no further offence.
+    /// The source failed often enough again while this earlier sentence is in force, through lines that were on their way
+    /// or because the blocklist lost the ban. The caller bans it again until the same end; it does not count as another ban.
     Again(Sentence),
-    /// Older than `findtime`: counted in the tally and not acted on.
+    /// Older than `findtime`: not counted.
     Late,
-    /// There is no memory to count this.
+    /// Not counted: the table has no memory, or too little for this `maxretry` ([`Tracker::longest`]).
     Untracked,
 }
 
@@ -127,9 +130,9 @@ pub struct Tracked {
     pub target: Prefix,
     /// In which jail.
     pub jail: JailId,
-    /// Failures kept now; those older than `findtime` may still be among them.
+    /// Failures kept now, perhaps some older than `findtime`.
     pub failures: u16,
-    /// Attempts since the source is in the table.
+    /// Failures since the source entered the table.
     pub attempts: u32,
     /// Bans not yet forgotten.
     pub bans: u16,
@@ -137,15 +140,15 @@ pub struct Tracked {
     pub until: Option<Instant>,
 }
 
-/// The table of sources, each counted for itself in each jail.
+/// The table of sources. A source has an entry of its own in each jail that it failed in.
 ///
 /// # When full
 ///
-/// The source that failed least recently makes room. Sources that were banned before go after all others, as
-/// long as they take at most three quarters of the table; so a quarter of the slots is always there to count
-/// in. It follows that a source is not lost between two of its failures unless that many others fail for the first
-/// time in between: someone who can write that many forged sources into the log can hide one that
-/// fails rarely. The counters `evicted` and `histories_evicted` show it, and more slots help.
+/// The source that failed least recently makes room. Sources that were never banned go first, but those banned before may
+/// keep at most three quarters of the table, so that a quarter of the slots always remains for counting. A source is
+/// thus forgotten between two of its failures only where at least that many others fail for the first time in between.
+/// Who can make that many sources appear in the log can hide one that fails rarely; the counters `evicted` and
+/// `histories_evicted` show it, and more slots help.
 pub struct Tracker<'a> {
     slots: &'a mut [Slot],
     times: &'a mut [u32],
@@ -175,7 +178,7 @@ impl<'a> Tracker<'a> {
         }
     }
 
-    /// The greatest `maxretry` that can be counted: stamps a slot. Settings that ask for more must be refused.
+    /// The greatest `maxretry` that can be counted: the number of stamps per slot. Refuse a configuration that asks for more.
     pub fn longest(&self) -> u16 {
         self.ring as u16
     }
@@ -185,12 +188,12 @@ impl<'a> Tracker<'a> {
         self.index.capacity()
     }
 
-    /// How many are.
+    /// How many sources are tracked.
     pub fn len(&self) -> usize {
         self.index.len()
     }
 
-    /// Whether none is.
+    /// Whether no source is tracked.
     pub fn is_empty(&self) -> bool {
         self.index.is_empty()
     }
@@ -200,13 +203,13 @@ impl<'a> Tracker<'a> {
         &self.tally
     }
 
-    /// What was counted for `jail`.
+    /// What was counted for `jail`; zeros for one beyond [`Storage::jails`].
     pub fn totals(&self, jail: JailId) -> Totals {
         self.jails.get(usize::from(jail)).copied().unwrap_or_default()
     }
 
-    /// Takes an attempt. `random` is a fresh random number, for [`Policy::rndtime`]. A ban starts at `now`, for that is
-    /// when it is imposed, however old the line is that tipped it.
+    /// Takes an attempt. `random` is a fresh random number, for [`Policy::rndtime`]. A ban starts at `now`, when it is
+    /// decided, however old the line is that led to it.
     pub fn fail(
         &mut self,
         jail: JailId,
@@ -261,7 +264,7 @@ impl<'a> Tracker<'a> {
         }
         let before = slot.bans;
         let length = policy.length(before, random);
-        // Saturates at the end of all time, which is what a ban without end needs.
+        // Saturates: a permanent ban ends at `Instant::NEVER`.
         let until = now + length;
         slot.bans = before.saturating_add(1);
         slot.since = now;
@@ -274,7 +277,7 @@ impl<'a> Tracker<'a> {
         Outcome::Ban(Sentence { target: attempt.target, jail, since: now, until, before, failures })
     }
 
-    /// The source proved to be who it says: its failures in `jail` are void. Earlier bans stay on record.
+    /// An accepted login of `target`: its failures in `jail` are cleared. Earlier bans stay on record.
     pub fn gained(&mut self, jail: JailId, target: Prefix) {
         let Some(place) = self.find(jail, target) else { return };
         let Some(slot) = self.slots.get_mut(usize::from(place)) else { return };
@@ -287,8 +290,8 @@ impl<'a> Tracker<'a> {
         }
     }
 
-    /// Someone unbanned `target`: the failures of every source within it are void in every jail, and their sentences end now.
-    /// Earlier bans stay on record. O(table): for commands, never for a line.
+    /// `target` was unbanned: the failures of every source within it are cleared in every jail, and their sentences end
+    /// now. Earlier bans stay on record. O(size of the table): for commands, not for lines.
     pub fn forgive(&mut self, target: Prefix, now: Instant) {
         for list in [List::First, List::Second] {
             let mut next = self.index.oldest(list);
@@ -307,7 +310,7 @@ impl<'a> Tracker<'a> {
         }
     }
 
-    /// `jail` is another one from now on: its sources and counts go. O(table): for a reload, never for a line.
+    /// A reload has put another jail in the place of `jail`: drops its sources and counts. O(size of the table).
     pub fn forget(&mut self, jail: JailId) {
         for list in [List::First, List::Second] {
             let mut next = self.index.oldest(list);
@@ -323,7 +326,7 @@ impl<'a> Tracker<'a> {
         }
     }
 
-    /// Records a sentence that was passed before a restart, so that the next one is longer. `false` where there is no memory.
+    /// Records a sentence of before a restart, so that the next one is longer. `false` where there is no memory for it.
     pub fn restore(&mut self, sentence: &Sentence) -> bool {
         let Some((place, slot, _)) = self.open(sentence.jail, sentence.target) else { return false };
         slot.bans = slot.bans.max(sentence.before.saturating_add(1));
@@ -333,7 +336,7 @@ impl<'a> Tracker<'a> {
         true
     }
 
-    /// How often `target` was banned by `jail`, as far as that is not forgotten by `now`.
+    /// How often `jail` banned `target`; 0 where that is forgotten by `now` ([`Policy::decay`]).
     pub fn history(&self, jail: JailId, policy: &Policy, target: Prefix, now: Instant) -> u16 {
         let slot = self.find(jail, target).and_then(|place| self.slots.get(usize::from(place)));
         slot.filter(|s| !policy.is_forgotten(s.until, now)).map_or(0, |s| s.bans)

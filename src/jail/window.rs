@@ -1,14 +1,14 @@
-//! The exact sliding window of one source: its latest failures in order of time, in a ring of 32-bit stamps.
+//! The exact sliding window of one source: the times of its latest failures, in order, in a ring of 32-bit stamps.
 //!
-//! A stamp is the low half of an instant in milliseconds; the whole instant of the latest one is kept beside the ring, and
-//! whatever lies 2³² ms before it is dropped, so each stamp has one meaning.
+//! A stamp is the low half of an instant in milliseconds. The latest instant is kept whole beside the ring, and stamps 2³² ms
+//! or more before it are dropped, so no stamp is ambiguous.
 
 use crate::time::Instant;
 
-/// Where the ring stands. The stamps themselves are in a slice of the caller's, the same at every call.
+/// The state of the ring. The stamps themselves are in a slice that the caller passes, the same one to every call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
-    /// The latest instant, high and low half: so aligned to 4 bytes, it costs a slot no padding.
+    /// The latest instant, high and low half: an array of `u32` needs no padding in a slot, which a `u64` would.
     newest: [u32; 2],
     head: u16,
     len: u16,
@@ -21,7 +21,7 @@ impl Window {
         self.len == 0
     }
 
-    /// How many failures it holds, those older than any span of interest included.
+    /// How many failures it holds, including those too old to count.
     pub(super) fn len(&self) -> u16 {
         self.len
     }
@@ -39,12 +39,12 @@ impl Window {
         self.len = 0;
     }
 
-    /// Takes `count` failures at `at`. Whether `need` failures now lie within some `span` milliseconds; if so, the window
-    /// is empty afterwards. `ring` must hold at least `need` stamps, or the answer is always `false`.
+    /// Adds `count` failures at `at`. Returns whether `need` failures now lie within some `span` milliseconds; if so, the
+    /// window is empty afterwards. `ring` must hold at least `need` stamps, or the answer is always `false`.
     ///
-    /// Where the ring is full the oldest stamps go. In order of time that loses nothing. With late stamps
-    /// (`at` before the latest) nothing is lost either where the ring holds 2 × `need`; in a shorter ring a run that is
-    /// late by more than the ring remembers may go unnoticed. What is said to be a run always is one.
+    /// A full ring drops its oldest stamps. That is exact while failures come in order of time, and also when they come late
+    /// (`at` before the latest) by up to `span` and the ring holds 2 × `need`. In a shorter ring late failures may be missed;
+    /// a `true` is always right.
     pub(super) fn add(&mut self, ring: &mut [u32], at: Instant, count: u32, need: u16, span: u32) -> bool {
         let need = usize::from(need.max(1));
         let capacity = ring.len().min(usize::from(u16::MAX));
@@ -56,7 +56,7 @@ impl Window {
         let late = self.newest().since(at).millis();
         let Ok(late) = u32::try_from(late) else { return false };
         let len = usize::from(self.len);
-        // In order of time this is `len` at once.
+        // Where failures come in order the loop ends at once.
         let mut place = len;
         while place > 0 && self.age(ring, place - 1) < late {
             place -= 1;
@@ -84,7 +84,7 @@ impl Window {
         self.len - low as u16
     }
 
-    /// As [`Window::within`], once there is a failure at `at`, which is not counted.
+    /// What [`Window::within`] would be with `at` as the latest, not counting `at` itself.
     pub(super) fn within_at(&self, ring: &[u32], at: Instant, span: u32) -> u16 {
         let step = u32::try_from(at.since(self.newest()).millis());
         step.ok().and_then(|step| span.checked_sub(step)).map_or(0, |span| self.within(ring, span))
@@ -147,7 +147,7 @@ impl Window {
         low.wrapping_sub(stamp)
     }
 
-    /// The ring's cell of `place`, which is less than twice `capacity`.
+    /// The index in the ring of the failure at `place`, counted from the oldest.
     fn physical(&self, capacity: usize, place: usize) -> usize {
         let mut at = usize::from(self.head) + place;
         while at >= capacity && capacity > 0 {

@@ -34,7 +34,7 @@ fn code(at: u16) -> u16 {
     }
 }
 
-/// Appends what `packed` stands for: a character, or from 128 a pair of codes, which were numbered before it.
+/// Appends what the code `packed` stands for: below 128 a character, else a pair of lower codes. See `pack` in build.rs.
 #[cfg(feature = "std")]
 fn unpack(packed: u16, text: &mut std::string::String) {
     match packed.checked_sub(128) {

@@ -1,23 +1,22 @@
 //! Floor 4: hits of one session, put together, become [`Failure`]s.
 //!
-//! A daemon often says in one line who connected and in another that a password was wrong; only the session id (of
-//! the rule, else the syslog pid) ties the two. In: [`Hit`]s with the pid, the logging host and the caller's
-//! clock. Out: [`Event`]s through a callback, none, one or two a hit. Memory is lent, 80 bytes an entry and
-//! 9 to 12 for its links. When full, the session not heard of for the longest time goes and is counted; a session idle for
-//! longer than the timeout counts as over. A hit costs O(length of its fields). Nothing panics, on any hit.
+//! A daemon often says in one line who connected and in another that a password was wrong; only the session id (from the
+//! rule, else the process id in the syslog header) connects the two. In: [`Hit`]s with the process id, the logging host and
+//! the time. Out: up to two [`Event`]s per hit, through a callback. Memory is lent, 80 bytes per session and 9 to 12 for its
+//! links. When full, the session silent for the longest time is dropped and counted; a session silent for longer than the
+//! timeout is over. A hit costs O(length of its fields). Nothing panics, on any hit.
 //!
 //! # What counts once
 //!
-//! A daemon tells of one attempt in several lines, and rules say which ([`Part`]). In a session an attempt counts with the
-//! first of them: a name refused and the password tried with it are one, and a line that sums the session
-//! up counts only where nothing before it did.
+//! A daemon may report one attempt in several lines, and a rule says which part of an attempt its line reports ([`Part`]). In
+//! a session the first of these lines counts and the others do not: "invalid user" and the wrong password that follows
+//! are one attempt. A line that sums up a session counts only where nothing before it did.
 //!
 //! # Whom a failure is held against
 //!
-//! Only addresses of [`Source::Ip`] count, which the rules take from the daemon's own text; a host name is
-//! counted in [`Tally::hosts_unresolved`] and blames nobody. A session that knows an address never
-//! moves what it knows to another one: a line with a different address or port starts it afresh, for then the pid was
-//! reused.
+//! Only addresses ([`Source::Ip`]), which the rules take from the daemon's own text, are held responsible. A host name is
+//! counted in [`Tally::hosts_unresolved`] and nobody is banned for it. What a session knows of one address is never held
+//! against another: a line with a different address or port starts the session afresh, for then the process id was reused.
 
 #[cfg(test)]
 mod tests;
@@ -46,12 +45,12 @@ pub struct Failure<'a> {
     pub attempts: u32,
 }
 
-/// What a session has to tell.
+/// What came of a hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// Someone failed.
+    /// Failed attempts of one address.
     Failure(Failure<'a>),
-    /// Someone authenticated: their earlier failures were mistakes.
+    /// An accepted login: earlier failures of the address are forgiven.
     Gained {
         /// Who.
         ip: Addr,
@@ -69,11 +68,11 @@ tally! {
         held,
         /// Held attempts that got an address later; part of `failures`.
         released,
-        /// Held attempts that an accepted login made void.
+        /// Held attempts that an accepted login in the same session forgave.
         forgiven,
         /// Held attempts whose session ended, was idle too long, was evicted or began afresh.
         dropped,
-        /// Lines that told of an attempt which had counted.
+        /// Lines about an attempt that had counted already.
         told_again,
         /// Attempts without an address and without a session id.
         orphans,
@@ -106,9 +105,9 @@ pub struct Entry {
     has_ip: bool,
     has_user: bool,
     several_users: bool,
-    /// Something in this session counted.
+    /// Whether an attempt of this session has counted.
     counted: bool,
-    /// The part that told of the present attempt; `Whole` where a new one may begin.
+    /// The last part of the current attempt that a line reported; `Whole` where the next line begins a new attempt.
     told: Part,
     /// The address's port; 0 where no line named it.
     port: u16,
@@ -140,7 +139,7 @@ impl Entry {
         if self.has_user { self.user.get(..usize::from(self.user_len)) } else { None }
     }
 
-    /// How many new attempts a line is that tells of `part` of one, `times` over.
+    /// How many new attempts there are in a line that reports `part` of one and is repeated `times`.
     fn attempts(&mut self, part: Part, times: u32) -> u32 {
         let again = match part {
             Part::Whole => false,
@@ -173,17 +172,17 @@ impl Entry {
     }
 }
 
-/// What the caller lends: as many [`Link`]s as entries, and buckets half to twice as many.
+/// What the caller lends: as many [`Link`]s as entries, and from half as many to twice as many buckets.
 pub struct Storage<'a> {
     /// The sessions.
     pub entries: &'a mut [Entry],
-    /// One an entry.
+    /// One for each entry.
     pub links: &'a mut [Link],
     /// Heads of the hash chains.
     pub buckets: &'a mut [u16],
 }
 
-/// The sessions that are going on.
+/// The sessions under way.
 pub struct Sessions<'a> {
     entries: &'a mut [Entry],
     index: Index<'a>,
@@ -235,19 +234,19 @@ impl<'a> Sessions<'a> {
         }
     }
 
-    /// Takes one hit. `pid` is the process id that the line's header carries and `host` the host that logged it (either may
-    /// be empty), `times` how often the line stands for itself ("message repeated"; 0 counts as 1).
+    /// Takes one hit. `pid` is the process id of the line's header and `host` the host that logged it (either may be empty);
+    /// `times` says for how many lines it stands ("message repeated 3 times"; 0 counts as 1).
     ///
-    /// - *fail* with an address: a failure of that address; failures held by the session are released to it first.
-    ///   A line that tells of an attempt again is none ([`Part`]).
-    /// - *fail* without one: a failure of the session's address, else held until that is known. Where
-    ///   the line names a host instead, nothing is held.
-    /// - *help*: the session learns the address (and releases what it held) or the user.
-    /// - *gain*: what was held is void and [`Event::Gained`] says whose failures are; where several users were
-    ///   tried in the session, it is no more than a help.
+    /// - *fail* with an address: a failure of that address, after those that the session held. A line about an attempt
+    ///   that has counted already is no failure ([`Part`]).
+    /// - *fail* without an address: a failure of the session's address; held until that is known. Where the line names a
+    ///   host instead, nothing is held.
+    /// - *help*: the session learns the address, and hands up what it held, or learns the user.
+    /// - *gain*: what the session held is dropped, and [`Event::Gained`] says whose failures are forgiven. Where several
+    ///   users were tried in the session, a gain is only a help.
     /// - `forget`: the session is over after this line.
     ///
-    /// A hit with neither session id nor pid has no session: only the address it carries counts.
+    /// A hit with neither session id nor process id belongs to no session: it counts only if it carries an address.
     pub fn feed(
         &mut self,
         hit: &Hit<'_>,
@@ -270,7 +269,7 @@ impl<'a> Sessions<'a> {
         }
         let key = self.key_of(hit.filter, id, host);
         let slot = match self.known(key, now) {
-            // Over as soon as it began, as most logins are: it knows nothing, and need not push out one that does.
+            // A new session that ends with this line, which has all there is to know: no need to push out another for it.
             None if hit.forget && matches!(hit.source, Source::Ip(_)) => None,
             None => self.open(key, now),
             known => known,
@@ -296,7 +295,7 @@ impl<'a> Sessions<'a> {
             entry.has_ip = true;
             entry.port = if port == 0 { entry.port } else { port };
         }
-        // What is held was tried as the user known before this line.
+        // An accepted login forgives only what was tried as the same user.
         let voids = hit.verdict == Verdict::Gain
             && !entry.several_users
             && user_hash.is_none_or(|(_, hash)| !entry.has_user || entry.user_hash == hash);
@@ -315,7 +314,7 @@ impl<'a> Sessions<'a> {
             entry.note_user(user, hash);
         }
         match hit.verdict {
-            // A name in place of the address is nobody's failure yet: a later line may still know whose.
+            // A host name instead of an address: the failure is nobody's, and a later line may report it again.
             Verdict::Fail if entry.ip().is_none() && matches!(hit.source, Source::Host(_)) => {}
             Verdict::Fail => {
                 let attempts = entry.attempts(hit.part, times);
