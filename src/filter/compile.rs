@@ -1,4 +1,4 @@
-//! A filter's text, line by line, to its tables.
+//! The text of a filter, line by line, to its tables: reads the directives and has each rule written as a program.
 
 use super::emit::{Emitter, Space};
 use super::error::{Error, Problem};
@@ -8,8 +8,11 @@ use super::{Filter, Kind, Need, Part, Rule, Set, Verdict, first, ops};
 
 /// Compiles the text of one filter into `space`.
 ///
-/// Every bad line is told to `report`, in order; `None` if there was any. Lines after a bad one are still
-/// checked, so that one run shows all errors.
+/// # Errors
+///
+/// `report` is called with an [`Error`] for every bad line, in order, and the result is then `None`. Lines after a bad one
+/// are still checked, so that one run shows all errors. Too little space is [`Problem::NoSpace`] at the line that did not
+/// fit.
 pub fn compile<'s>(text: &'s str, space: Space<'s>, report: &mut dyn FnMut(Error)) -> Option<Filter<'s>> {
     let Space { code, sets, rules } = space;
     let mut draft = Draft {
@@ -64,8 +67,8 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
-/// Whether a message's program can be named so. RFC 5424 permits every printable byte; but quotes, brackets and commas
-/// stand here by mistake (`"sshd"`, `sshd[7]`, `sshd,dropbear`), which would read nothing and say nothing.
+/// Whether `word` can name a program. RFC 5424 permits every printable character, but quotes, brackets and commas are most
+/// likely mistakes (`"sshd"`, `sshd[7]`, `sshd,dropbear`), and such a filter would silently match nothing.
 fn is_app(word: &str) -> bool {
     let part = word.strip_suffix('*').filter(|part| part.len() > 1 && part.ends_with(['/', '-']));
     let name = part.unwrap_or(word);
@@ -73,7 +76,7 @@ fn is_app(word: &str) -> bool {
     word == "*" || !name.ends_with(':') && name.bytes().all(fits)
 }
 
-/// What a directive that is no rule says, without the comment behind it.
+/// The value of a directive that takes no rule, without the comment behind it.
 fn bare(rest: &str) -> &str {
     let mut blank = true;
     let comment = rest.bytes().position(|b| {
@@ -84,6 +87,7 @@ fn bare(rest: &str) -> &str {
     comment.and_then(|at| rest.get(..at)).unwrap_or(rest).trim_end()
 }
 
+/// `value`, unless its directive was there before.
 fn once<T>(fresh: bool, value: T) -> Result<T, Problem> {
     if fresh { Ok(value) } else { Err(Problem::Repeated) }
 }
@@ -225,7 +229,7 @@ impl<'s> Draft<'s> {
         Ok((entry, need))
     }
 
-    /// The literal at that offset of that length, and its rarest byte, of several the last.
+    /// The literal of `len` bytes at offset `at`, with its rarest byte; of several equally rare ones, the last.
     fn need(&self, (at, len): (u16, u8)) -> Need {
         let literal =
             self.emit.code.get(usize::from(at)..usize::from(at) + usize::from(len)).unwrap_or(&[]);
@@ -269,7 +273,7 @@ impl<'s> Draft<'s> {
     }
 }
 
-/// How frequent a byte is in logs, roughly: how soon a missing literal is told depends on it, and nothing else.
+/// How frequent a byte is in logs, roughly. Only speed depends on it: how soon a literal is found missing.
 fn frequency(b: u8) -> u8 {
     match b {
         b' ' => 7,
@@ -282,6 +286,7 @@ fn frequency(b: u8) -> u8 {
     }
 }
 
+/// A problem with its column in the line, where `rule` begins at column `start`.
 fn place(rule: &str, start: usize, stop: Stop) -> Refusal {
     (stop.problem, start + rule.len().saturating_sub(stop.left))
 }

@@ -1,4 +1,4 @@
-//! Writes programs into lent space.
+//! Writes bytecode ([`super::ops`]) into lent space.
 
 use super::error::Problem;
 use super::ops::{self, Slot};
@@ -6,15 +6,15 @@ use super::{Rule, Set};
 
 /// Space that a caller lends for one filter's tables. What does not fit is [`Problem::NoSpace`].
 ///
-/// The native filters need 150 bytes of code and 1 to 3 sets a rule; 16 KiB of code, 250 sets and 250 rules
-/// hold any of them.
+/// A rule of the built-in filters takes about 150 bytes of code and 1 to 3 sets; 16 KiB of code, 250 sets and 250 rules
+/// are enough for any of them.
 #[derive(Debug)]
 pub struct Space<'s> {
-    /// For programs, at most 65,535 bytes are used.
+    /// For programs; at most 65,535 bytes are used.
     pub code: &'s mut [u8],
-    /// For sets, at most 254 are used.
+    /// For sets; at most 255 are used.
     pub sets: &'s mut [Set],
-    /// For rules.
+    /// For rules, one for each.
     pub rules: &'s mut [Rule],
 }
 

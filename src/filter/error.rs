@@ -8,7 +8,7 @@ use core::fmt;
 pub enum Problem {
     /// The first word of a line is no directive.
     UnknownDirective,
-    /// A directive that may stand once stands again.
+    /// A directive that is permitted once is there again.
     Repeated,
     /// The text has no `filter NAME`.
     NoName,
@@ -26,7 +26,7 @@ pub enum Problem {
     TooManyModes,
     /// A rule with nothing in it.
     EmptyRule,
-    /// `{` without its `}`, or the other way about.
+    /// `{` without its `}`, or `}` without its `{`.
     Unbalanced,
     /// Groups nested more than eight deep.
     TooDeep,
@@ -44,18 +44,18 @@ pub enum Problem {
     BadBounds,
     /// `<...>` before the end.
     RestNotLast,
-    /// A group under `*` that can match nothing would never end.
+    /// A group under `*` that can match the empty text, and so would repeat without end.
     EmptyLoop,
     /// An address inside a repeated group.
     AddressInLoop,
     /// Two addresses, one after the other.
     TwoAddresses,
-    /// Free text on both sides of the address: whoever chooses that text chooses the address.
+    /// Free text on both sides of the address: who chooses that text could choose the address.
     ForgeableAddress,
-    /// Free text in `strip` that begins behind no literal or may end at more than one place: whoever writes it chooses what is
-    /// matched.
+    /// Free text in `strip` that does not begin behind a literal, or may end at more than one place: who chooses that text
+    /// could choose what the rules see.
     OpenStrip,
-    /// Lazy free text before the address: the first address-like text wins, and a client can write it.
+    /// Lazy free text before the address: the first thing that looks like an address wins, and a client may have written it.
     LazyBeforeAddress,
     /// The lent space is full.
     NoSpace,

@@ -1,4 +1,4 @@
-//! What stands between `<` and `>`.
+//! Reads fields: what is between `<` and `>` in a rule.
 
 use super::Set;
 use super::error::Problem;
@@ -30,7 +30,7 @@ pub(super) enum What {
     Host,
     Repeat(Repeat),
     Quoted,
-    /// Negated?, then length-prefixed literals.
+    /// Whether it is `<!…>`, then its literals, each behind its length.
     Look(bool, heapless::Vec<u8, 255>),
     Rest,
 }
@@ -43,7 +43,7 @@ pub(super) struct Field {
 
 type Parse<'a, T> = IResult<&'a [u8], T, Fault>;
 
-/// A nom error that carries the problem, so that the deepest one is told.
+/// A nom error that carries the problem, so that the innermost one is reported.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fault(pub(super) Problem);
 
@@ -214,7 +214,7 @@ fn field(text: &[u8]) -> Parse<'_, Field> {
     ))
     .parse(rest)?;
     if let (What::Repeat(repeat), Some(Slot::Port)) = (&mut what, named) {
-        // More digits are no port, but could be a client's padding up to where a log cuts.
+        // More digits are no port, and could be how a client pads a line up to where a log cuts it.
         repeat.max = repeat.max.min(5);
     }
     let capture = match (&what, named) {

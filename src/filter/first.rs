@@ -1,14 +1,15 @@
-//! What a program can start with: from that, which runs need no way back, and which texts need no try.
+//! What a program can start with. That decides which runs never have to give bytes back, and which texts a rule need not be
+//! tried on.
 
 use super::Set;
 use super::lint::has_letters;
 use super::ops::{self, Mode, Op, Run};
 
-/// How many instructions one question may visit; past that the answer is "anything", which is always true.
+/// How many instructions one question may visit; past that the answer is "anything", which is always safe.
 const FUEL: u16 = 2000;
 
-/// Bytes that a match from `pc` on can start with; `rest` are those that can follow where the program is over. The
-/// text's end counts as no byte: a run that stops where the text does has nothing to give back.
+/// Bytes that a match from `pc` on can start with; `rest` are those that can follow the end of the program. The end of the
+/// text counts as no byte, since a run that ends there has nothing to give back.
 fn first(code: &[u8], sets: &[Set], pc: u16, rest: &Set, fuel: &mut u16) -> Set {
     let mut found = Set::NONE;
     let mut pc = pc;
@@ -58,7 +59,7 @@ fn first(code: &[u8], sets: &[Set], pc: u16, rest: &Set, fuel: &mut u16) -> Set 
     }
 }
 
-/// Bytes that what the program at `pc` takes can start with, where it takes any.
+/// Bytes with which a text can start of which the program at `pc` takes at least one.
 pub(super) fn takes(code: &[u8], sets: &[Set], pc: u16) -> Set {
     first(code, sets, pc, &Set::NONE, &mut { FUEL })
 }
@@ -67,11 +68,11 @@ pub(super) fn takes(code: &[u8], sets: &[Set], pc: u16) -> Set {
 pub(super) fn starts(code: &[u8], sets: &[Set], pc: u16) -> Set {
     let mut fuel = FUEL;
     let found = first(code, sets, pc, &Set::ALL, &mut fuel);
-    // What can end at once can be empty: then `End` contributed nothing, and there is no first byte to go by.
+    // `End` adds no byte to what was found, so a program that can match the empty text says nothing of a first byte.
     if nullable(code, pc, &mut fuel) { Set::ALL } else { found }
 }
 
-/// Whether the program from `pc` can match without a byte; `true` also where that takes too long to find out.
+/// Whether the program from `pc` can match the empty text; `true` also where that takes too long to find out.
 fn nullable(code: &[u8], pc: u16, fuel: &mut u16) -> bool {
     let mut pc = pc;
     loop {
@@ -96,8 +97,8 @@ fn nullable(code: &[u8], pc: u16, fuel: &mut u16) -> bool {
     }
 }
 
-/// Makes every run of the program at `start` possessive that cannot give anything back, makes one step of those that are
-/// captured, and numbers the choice points that remain. Returns how many there are.
+/// Makes possessive every run of the program at `start` that would never give a byte back, joins captured ones with their
+/// captures into one step ([`ops::KEEP`]), and numbers the remaining choice points. Returns how many there are.
 pub(super) fn tighten(code: &mut [u8], sets: &[Set], start: u16, end: u16) -> u8 {
     let mut choices = 0u8;
     let mut pc = start;
@@ -141,8 +142,8 @@ pub(super) fn tighten(code: &mut [u8], sets: &[Set], start: u16, end: u16) -> u8
     choices
 }
 
-/// Whether the program at `start` has open text (see `lint`) that does not begin behind a literal, or may end at more than one
-/// place.
+/// Whether the program at `start` has open text (see `lint`) that does not begin right behind a literal, or may end at more
+/// than one place.
 pub(super) fn has_loose_text(code: &[u8], sets: &[Set], start: u16, end: u16) -> bool {
     let ops = || {
         let mut pc = start;
@@ -168,7 +169,7 @@ pub(super) fn has_loose_text(code: &[u8], sets: &[Set], start: u16, end: u16) ->
     })
 }
 
-/// Whether a run of the set can read as more than one word.
+/// Whether a run of the set can hold several words: both blanks and letters.
 pub(super) fn is_open(set: &Set) -> bool {
     set.has(b' ') && has_letters(set)
 }
@@ -179,7 +180,7 @@ pub(super) fn key(code: &[u8], sets: &[Set], pc: u16) -> (u32, u32) {
     (u32::from_le_bytes(key), u32::from_le_bytes(mask))
 }
 
-/// What is fixed of a text's first four bytes, as far as a program was read.
+/// The fixed bits of a text's first four bytes, as far as the program has been read.
 #[derive(Clone, Copy)]
 struct Start {
     key: [u8; 4],
@@ -190,7 +191,7 @@ struct Start {
 impl Start {
     const NOTHING: Self = Self { key: [0; 4], mask: [0; 4], len: 0 };
 
-    /// The next byte has these bits; whether more may follow.
+    /// Notes the next byte, of which the bits `fixed` are known. Returns whether there is room for more.
     fn put(&mut self, byte: u8, fixed: u8) -> bool {
         if let (Some(key), Some(mask)) = (self.key.get_mut(self.len), self.mask.get_mut(self.len)) {
             (*key, *mask) = (byte & fixed, fixed);
@@ -199,7 +200,7 @@ impl Start {
         self.len < 4
     }
 
-    /// Goes on with the program at `pc`. Where that has a choice, what all branches share is fixed.
+    /// Reads on from `pc`. At a choice, only what all branches share is fixed.
     fn read(mut self, code: &[u8], sets: &[Set], mut pc: u16, fuel: &mut u16) -> Self {
         while *fuel > 0
             && let Some((op, next)) = ops::decode(code, pc)

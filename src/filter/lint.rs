@@ -1,50 +1,51 @@
 //! The injection lint: a rule in which a client can choose the address does not compile.
 //!
-//! *Open* is a user capture, a run that admits both blanks and letters, or a repeated group that does: text that a
-//! client writes and that can look like the rest of the line. The *mark* is the literal directly before the
-//! address, which the daemon writes there in every line. Four cases:
+//! *Open* text is what a client may write and make look like the rest of the line: a user capture, a run of a set with
+//! both blanks and letters, or a repeated group that can read both. Everything else is *closed*. The *mark* is the literal
+//! directly before the address, which the daemon writes there in every line. There are four cases:
 //!
-//! - nothing open before the address: safe, the address is reached from the left through fixed text;
-//! - open and greedy before, and after the address only closed pieces to an anchored end: safe, since the
-//!   true tail is the last thing on the line, and text left of it cannot move the last occurrence;
-//! - open on both sides, and every open run ends before (a part of) the mark (`<user!, client: >`) which cannot have
-//!   begun in what stands before the run: safe, for what matches has the mark once, and that is the daemon's own;
-//! - otherwise open on both sides, or lazy before: the client's text decides which address is found. Refused.
+//! - Nothing open before the address: safe. The address is reached from the left through fixed text.
+//! - Open and greedy text before the address, and only closed pieces behind it up to an anchored end: safe. Greedy text
+//!   takes the last place where the rest still fits, and the daemon's own address is the last one in the line.
+//! - Open text on both sides, and every open run stops before the mark or a part of it (`<user!, client: >`), of which no
+//!   start may be in what precedes the run: safe. A line that matches holds the mark once, and the daemon wrote that one.
+//! - Otherwise, with open text on both sides or lazy text before the address, the client's text decides which address is
+//!   found: refused.
 //!
-//! Closed pieces behind the address must not be able to read the mark and what follows it: where the daemon writes a name
-//! for an address, the line would end in ` from name`, and a tail of optional words would let the client's own
-//! ` from 192.0.2.1` stand before it. [`super::tail`] decides that.
+//! In the second case the closed pieces must not be able to read the mark and a name. Where the daemon writes a name in place
+//! of an address, the line ends in ` from name`; a tail of optional words could read that, and the client's own
+//! ` from 192.0.2.1` before it would be taken for the daemon's. [`super::tail`] decides whether it could.
 //!
-//! What `strip` takes off is not matched, so open text in it must begin behind a literal, which the text then starts with, and
-//! end where the next literal begins, whatever stands before.
+//! Rules do not see what `strip` takes off. So open text in it must begin right behind a literal, and must end at the
+//! next literal, whatever is in between.
 //!
-//! The lint takes the daemon's line to be whole. Where a log cuts long lines (1,024 bytes in musl's `syslog`,
-//! 2,048 in nginx), a client can write a text that ends where the cut is: there the open runs need bounds too, so
-//! that no line as long as the cut matches (`<user{0,254}>`).
+//! The lint assumes whole lines. Where a log cuts long lines (1,024 bytes in musl's `syslog`, 2,048 in nginx), a client can
+//! write a text that ends at the cut. Open runs then need bounds too (`<user{0,254}>`), so that no line as long as the cut
+//! matches.
 
 use super::Set;
 use super::error::Problem;
 
-/// What is known of the text before the present place in a rule.
+/// What is known of the text before the current place in a rule.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Flow {
     open: bool,
     lazy: bool,
     address: bool,
-    /// Open text stands before the address, so none may follow.
+    /// The address has open text before it, so none may follow, unless `guarded`.
     pub exposed: bool,
-    /// Some open text before the address does not end before the mark.
+    /// Some open text before the address does not stop before the mark.
     pub unbounded: bool,
-    /// All of it does, so open text that does may follow.
+    /// All open text before the address stops before the mark, so more that does may follow.
     guarded: bool,
     /// Where the last open text before the address ends in the program; 0 where there is none.
     open_end: u16,
     pub prev: Prev,
-    /// Some path reaches here without consuming a byte since the group began.
+    /// Every path from the start of the group to here consumes at least one byte.
     pub consumed: bool,
 }
 
-/// What stands before the present place: the offset and length of a literal, or one of these.
+/// What precedes the current place: the offset and length of a literal, or one of these.
 pub(super) type Prev = (u16, u8);
 /// Nothing that is known.
 pub(super) const ANYTHING: Prev = (0, 0);
@@ -57,7 +58,7 @@ pub(super) fn has_letters(set: &Set) -> bool {
 }
 
 impl Flow {
-    /// Open text; `bounded` where it ends before the mark of an address behind which it stands.
+    /// Takes note of open text; `bounded` where it stops before the mark of the address that it follows.
     pub(super) fn open_text(&mut self, lazy: bool, bounded: bool) -> Result<(), Problem> {
         if self.exposed && !(self.guarded && bounded) {
             return Err(Problem::ForgeableAddress);
@@ -67,7 +68,7 @@ impl Flow {
         Ok(())
     }
 
-    /// Open text ends at this place of the program. Behind the address that is of no more interest.
+    /// Open text ends at this place of the program. Only text before the address matters.
     pub(super) fn opened(&mut self, here: u16) {
         if !self.address {
             self.open_end = here;
@@ -79,7 +80,7 @@ impl Flow {
         self.exposed.then_some(self.open_end)
     }
 
-    /// The address; `guarded` where all open text before it ends before the mark.
+    /// Takes note of the address; `guarded` where all open text before it stops before the mark.
     pub(super) fn address(&mut self, in_loop: bool, guarded: bool) -> Result<(), Problem> {
         if in_loop {
             return Err(Problem::AddressInLoop);
@@ -110,7 +111,7 @@ impl Flow {
             exposed: self.exposed | other.exposed,
             unbounded: self.unbounded | other.unbounded,
             guarded: self.guarded & other.guarded,
-            // From the earlier one more can be read on the way, which can only find more.
+            // The earlier of the two: the check in `tail` then looks at more text, and can only refuse more.
             open_end: match (self.open_end, other.open_end) {
                 (0, end) | (end, 0) => end,
                 (one, two) => one.min(two),

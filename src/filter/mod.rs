@@ -1,12 +1,16 @@
 //! Floor 0: the rule language, its compiler, and the tables it makes.
 //!
 //! In: the text of a `.filter` file. Out: a [`Filter`], a few slices over memory that the caller lends
-//! ([`Space`]). build.rs and the daemon call the same [`compile`], so a built-in filter and one written on a
-//! device are the same thing. Full space, a bad rule or an unsafe one is an [`Error`] with line and column;
-//! nothing here panics. This module is closed: it names `core`, `heapless`, `nom` and `super` only, for
-//! build.rs includes it by path.
+//! ([`Space`]). build.rs and the daemon call the same [`compile()`], so built-in filters and those of a user are compiled
+//! alike. A bad rule, an unsafe one or too little space is an [`Error`] with line and column; nothing here panics. This
+//! module imports only `core`, `heapless`, `nom` and its own parts, since build.rs includes it by path.
+//!
+//! A text passes `compile` (directives), `text` and `field` (rules), `emit` (bytecode); `lint` and `tail` refuse rules whose
+//! address a client could choose; `first` works out what a rule can start with. [`crate::matcher`] runs the result.
 //!
 //! # The language
+//!
+//! A summary; edgeban.filter(5) in `docs/` explains it to those who write filters.
 //!
 //! ```text
 //! filter sshd
@@ -35,19 +39,19 @@
 //! | `<user:T>` `<port:T>` `<sess:T>` `<id:T>` | captures what T matches; a port has five digits at most |
 //! | `<...>` | at the end: and anything more |
 //!
-//! An address is a part of a longer word where a letter, a digit, `-`, `_` or a byte from 0x80 follows it, or a dot and one of
-//! these; a rule that has such a byte there says so with a literal (`<ip>-<int>`).
+//! An address is part of a longer word where a letter, a digit, `-`, `_` or a byte from 0x80 on follows it, or a dot and
+//! then one of these. A rule that expects such a byte says so with a literal (`<ip>-<int>`).
 //!
-//! Between directive and rule may stand `forget`, the session ends with this line, and for a `fail` one word that
-//! says which part of an attempt its line tells of ([`Part`]): `early`, `middle`, `late` or `sum`. A rule whose text starts
-//! with such a word writes `\` before it.
+//! Between directive and rule there may be `forget`: the session ends with this line. A `fail` may also have one word that
+//! says which part of an attempt its line reports ([`Part`]): `early`, `middle`, `late` or `sum`. A rule whose text starts
+//! with such a word has a `\` before it.
 //!
-//! A line that starts with `#` is a comment, and so is what follows ` #` behind `filter`, `app` and `kind`; within a rule
-//! and `strip` a `#` is text. Only kinds that also read a daemon's own file (raw, clf, nginx-error) need no `app`.
+//! A line that starts with `#` is a comment. In `filter`, `app` and `kind` lines, so is the rest of the line from ` #` on; in
+//! rules and `strip`, `#` is text. Kinds that also read a daemon's own file (raw, clf, nginx-error) need no `app`.
 //!
-//! `\` makes the next character literal (`\t` is a tab, `\x1b` a byte). Rules are anchored at both ends, the
-//! first that matches wins, `ignore` rules come first. Where text that a client chooses could
-//! move the address, the compiler refuses the rule (see `lint`).
+//! `\` makes the next character literal (`\t` is a tab, `\x1b` a byte). Rules are anchored at both ends. `ignore` rules are
+//! tried first; otherwise the first rule that matches wins. Where text that a client chooses could change which address
+//! is found, the compiler refuses the rule (see `lint`).
 
 mod compile;
 mod emit;
@@ -68,7 +72,7 @@ pub use compile::compile;
 pub use emit::Space;
 pub use error::{Error, Problem};
 
-/// 256 bits, one a byte value.
+/// A set of bytes: 256 bits, one for each value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Set(pub [u32; 8]);
 
@@ -120,36 +124,36 @@ impl Set {
     }
 }
 
-/// What a matching rule says of its line.
+/// What a matching rule says of its line: its directive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// A failure.
     Fail,
-    /// Not a failure, but it tells about the session (often its address).
+    /// Not a failure, but it says something of the session, most often its address.
     Help,
-    /// The session authenticated.
+    /// An accepted login.
     Gain,
-    /// To be left alone.
+    /// The line is to be passed over.
     Ignore,
 }
 
-/// Which part of an attempt a `fail` line tells of. Daemons say several things of one attempt; a session counts
-/// it once, with the first line that tells of it. Lines that belong to no session all count.
+/// Which part of an attempt a `fail` line reports. A daemon may write several lines about one attempt; a session counts the
+/// attempt once, with the first of them. Lines that belong to no session all count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
-    /// All of it: it always counts.
+    /// All of it: the line always counts.
     Whole,
-    /// Its start. The session's next `late` or `middle` line is the same attempt.
+    /// Its start: the session's next `middle` or `late` line is about the same attempt.
     Early,
-    /// What is said on the way: the same attempt as an `early` line before it, and as the next `late` one.
+    /// A step on the way: about the same attempt as the `early` line before it and the `late` line after it.
     Middle,
-    /// Its end: it counts unless an `early` or `middle` line told of it.
+    /// Its end: it counts unless an `early` or `middle` line reported the attempt.
     Late,
-    /// What the session came to: it counts where nothing in the session has.
+    /// A summary of the session: it counts if nothing in the session has.
     Sum,
 }
 
-/// Which lines a filter is tried on, and how their heads are taken off.
+/// Which lines a filter is tried on, and what is taken off their front.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Syslog messages of the filter's programs.
@@ -164,7 +168,7 @@ pub enum Kind {
     Kernel,
 }
 
-/// A literal that every text has which a rule matches.
+/// A literal that is in every text which a rule matches: texts without it need not be tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Need {
     /// Its offset in [`Filter::code`].
@@ -184,19 +188,19 @@ pub struct Rule {
     pub line: u16,
     /// Where its program starts in [`Filter::code`].
     pub entry: u16,
-    /// Its longest literal that every match contains, the one at its start left out.
+    /// The longest literal that every match contains, apart from the one it starts with, which `key` covers.
     pub need: Need,
-    /// The first four bytes of a matching text, as a little-endian number, under `mask`.
+    /// The first four bytes of a text, as a little-endian number, must be `key` where `mask` has bits.
     pub key: u32,
     /// Which bits of `key` are fixed.
     pub mask: u32,
-    /// Bit set of the modes it belongs to; bit 0 is `normal`. All bits for a rule without `@`.
+    /// The modes it belongs to, a bit for each; bit 0 is `normal`. All bits for a rule without `@`.
     pub modes: u8,
-    /// What it says.
+    /// Its directive.
     pub verdict: Verdict,
     /// Whether the session ends with it.
     pub forget: bool,
-    /// Which part of an attempt it tells of; [`Part::Whole`] where it is no `fail`.
+    /// Which part of an attempt it reports; [`Part::Whole`] for any rule but a `fail`.
     pub part: Part,
 }
 
@@ -221,24 +225,24 @@ impl Rule {
 pub struct Filter<'a> {
     /// Its name.
     pub name: &'a str,
-    /// Program names, separated by blanks.
+    /// Program names as in the `app` line, separated by blanks.
     pub apps: &'a str,
-    /// Mode names beside `normal`, in the order of their bits from 1; empty where there are fewer.
+    /// The names of its modes besides `normal`; the n-th, from 0, has bit n + 1. Unused ones are empty.
     pub modes: [&'a str; 7],
-    /// What it is tried on.
+    /// Which lines it is tried on.
     pub kind: Kind,
     /// Where the `strip` program starts in `code`, if there is one.
     pub strip: Option<u16>,
-    /// The bytes that what `strip` takes off can start with.
+    /// The bytes with which a text can start that `strip` takes something off.
     pub strip_starts: Set,
-    /// By a text's first byte modulo 16, and by its second one (0 where it has none): bit i is set in both if the i-th of
-    /// `rules` may match. Rules from the 64th on share the last bit.
+    /// Two tables, by a text's first byte modulo 16 and by its second (0 where it has none). Bit i is set in both entries if
+    /// the i-th of `rules` may match the text. Rules from the 64th on share the last bit.
     pub starts: [[u64; 16]; 2],
     /// Programs; see [`ops`].
     pub code: &'a [u8],
     /// Sets that `code` names by index.
     pub sets: &'a [Set],
-    /// Rules, `ignore` rules first, otherwise in the order of the text.
+    /// The rules: first `ignore` rules, then the others, each in the order of the text.
     pub rules: &'a [Rule],
 }
 

@@ -1,8 +1,8 @@
 //! The bytecode: what the compiler emits and the machine runs.
 //!
-//! An instruction is an opcode byte and its operands; targets are absolute offsets, little-endian. A program
-//! knows nothing of the text's length: the machine bounds every step. Decoding never reads past the code: a
-//! truncated instruction is `None`, which the machine treats as a mismatch.
+//! A program is a byte that counts its choice points, then instructions: an opcode byte and its operands each. Jump
+//! targets are absolute offsets, little-endian. Decoding never reads past the code: a truncated instruction is `None`,
+//! which the machine treats as a mismatch.
 
 use super::Set;
 
@@ -32,13 +32,13 @@ pub(crate) const NOT: u8 = 12;
 pub(crate) const ONE_OF: u8 = 13;
 pub(crate) const END: u8 = 14;
 pub(crate) const MATCH: u8 = 15;
-/// A `SAVE` behind which a possessive run without a literal stands, and the `SAVE` of its end: what most captures are, in
-/// one step. Read by itself it is the first of the three.
+/// Replaces the opcode of a `SAVE` that is followed by a possessive run without a literal and the `SAVE` of the run's end, as
+/// in most captures: the machine does all three in one step. [`decode`] still reads three instructions.
 pub(crate) const KEEP: u8 = 16;
-/// Bytes of the three.
+/// Bytes of the three instructions that a [`KEEP`] stands for.
 pub(crate) const KEEP_LEN: u16 = 2 + 6 + 2;
 
-/// What is kept of a text: the number is that of a capture's start, the next one its end's.
+/// What a rule captures. Its number is the slot of the capture's start; the next slot holds the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Slot {
@@ -50,17 +50,17 @@ pub enum Slot {
     Port = 4,
     /// The session id.
     Sess = 6,
-    /// Another failure id.
+    /// Something else that identifies the failure.
     Id = 8,
 }
 
 /// How many positions a match can save.
 pub const SLOTS: usize = 10;
 
-/// How a run gives bytes back.
+/// In which order a run tries its lengths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Never: what follows cannot start with a byte of the set.
+    /// The longest only: what follows cannot start with a byte of the set.
     Possessive,
     /// Longest first.
     Greedy,
@@ -71,7 +71,7 @@ pub enum Mode {
 /// A repeated set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run<'a> {
-    /// How it gives back.
+    /// In which order it tries its lengths.
     pub mode: Mode,
     /// Index of its set, or [`ANY`].
     pub set: u8,
@@ -81,7 +81,7 @@ pub struct Run<'a> {
     pub max: u8,
     /// Number of its choice point.
     pub choice: u8,
-    /// Does not go past the start of this literal; empty for none.
+    /// It ends before this literal at the latest; empty for none.
     pub until: &'a [u8],
 }
 
@@ -98,15 +98,15 @@ pub enum Op<'a> {
     Ip(u8),
     /// An address or a name (choice point), kept in [`Slot::Source`].
     Host(u8),
-    /// Keeps the position in a slot.
+    /// Saves the position in a slot.
     Save(u8),
-    /// Goes on; if that fails, at the target (choice point, target).
+    /// Goes on with the next instruction and, if that fails, at the target (choice point, target).
     Split(u8, u16),
     /// Goes on at the target.
     Jmp(u16),
     /// A double-quoted string.
     Quoted,
-    /// None (`true`) or one (`false`) of these literals stands here; length-prefixed, one after the other.
+    /// Here is none (`true`) or one (`false`) of these literals; see [`literals`].
     Look(bool, &'a [u8]),
     /// The text ends here.
     End,
@@ -140,7 +140,7 @@ pub fn decode(code: &[u8], pc: u16) -> Option<(Op<'_>, u16)> {
     })
 }
 
-/// The opcode at `pc` and the bytes that may be its operands. The way of the machine, where [`decode`] is too slow.
+/// The opcode at `pc` and the bytes that may be its operands, for the machine, for which [`decode`] is too slow.
 #[inline(always)]
 pub fn fetch(code: &[u8], pc: u16) -> Option<&[u8; 6]> {
     // A `u16`, so that the end needs no check against overflow.
@@ -148,7 +148,7 @@ pub fn fetch(code: &[u8], pc: u16) -> Option<&[u8; 6]> {
     code.get(pc..pc + 6)?.first_chunk()
 }
 
-/// The run at `pc` and the offset of the next instruction; `None` where another instruction stands.
+/// The run at `pc` and the offset of the next instruction; `None` where there is another instruction.
 #[inline]
 pub fn run(code: &[u8], pc: u16) -> Option<(Run<'_>, u16)> {
     let &[op, set, min, max, choice, len] = fetch(code, pc)?;
@@ -170,8 +170,8 @@ pub fn operand(code: &[u8], pc: u16, len: u8) -> &[u8] {
     code.get(from..from + usize::from(len)).unwrap_or(&[])
 }
 
-/// Whether a literal that starts with `byte` stands at `pc`, or on some way through the choices there. At most sixteen
-/// instructions are looked at.
+/// Whether the program at `pc` can go on with a literal that starts with `byte`. Follows the choices there, through at most
+/// sixteen instructions.
 pub fn is_literal_next(code: &[u8], pc: u16, byte: u8) -> bool {
     fn any(code: &[u8], pc: u16, byte: u8, left: &mut u8) -> bool {
         if *left == 0 {
@@ -190,7 +190,7 @@ pub fn is_literal_next(code: &[u8], pc: u16, byte: u8) -> bool {
     any(code, pc, byte, &mut 16)
 }
 
-/// The literals of a [`Op::Look`].
+/// The literals of an [`Op::Look`], each of which is behind a byte with its length.
 pub fn literals(mut list: &[u8]) -> impl Iterator<Item = &[u8]> {
     core::iter::from_fn(move || {
         let (&len, rest) = list.split_first()?;
@@ -200,7 +200,7 @@ pub fn literals(mut list: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The set with number `index`.
+/// The set with number `index`; empty where there is none.
 #[inline]
 pub fn set(sets: &[Set], index: u8) -> &Set {
     const ALL: &Set = &Set::ALL;

@@ -1,15 +1,16 @@
-//! Whether what follows an address could read the daemon's own mark and name: then the client's address may stand before.
+//! Whether the tail of a rule, which follows its address, could read the daemon's own mark and a name: then an address that
+//! a client wrote could be taken for the daemon's.
 //!
 //! Open text before the address is greedy, so a client's own ` from 192.0.2.1` loses to the daemon's ` from 203.0.113.5`, which
-//! stands later. It does not lose to ` from name.example`: where a daemon writes a name for the address, that is no
-//! address, and the reading before is next. It holds if the rule's tail can read all that follows the client's address:
-//! some of the client's text, the mark, the name, and the daemon's own tail.
+//! comes later. It does not lose to ` from name.example`, since a name is no address: the client's is then the last one in
+//! the line. The rule matches there if its tail can read all the rest: some text of the client, the mark, the name, and the
+//! daemon's own tail.
 //!
-//! In: a compiled rule, where its open text ends and where its address stands. Out: whether there is such a text. The rule's
-//! tail and that text are run against each other, as two automata over the same bytecode, and each pair of places is
-//! looked at once. A name is one that a resolver gives: letters, digits, dots, hyphens,
-//! and a letter at least. Bounds of runs and what `<!…>` says are left out of account, which can only find more. Takes some 70 KiB of
-//! stack; a rule longer than [`LONGEST`] bytes is not looked into, and counts as one that could.
+//! In: a compiled rule, the place where its open text ends and the place of its address. Out: whether such a text exists. The
+//! tail and that text are run against each other as two automata over the same bytecode, and each pair of places is visited
+//! once. A name has letters, digits, dots, hyphens and underscores, and at least one letter. Bounds of runs and `<!…>` are
+//! ignored, which can only refuse more. Takes about 70 KiB of stack. A rule longer than [`LONGEST`] bytes is not examined
+//! and counts as one that could.
 
 use super::Set;
 use super::ops::{self, Op, Run};
@@ -19,16 +20,17 @@ const LONGEST: usize = 1024;
 /// The most pairs of places.
 const PAIRS: usize = 1 << 18;
 
-// Where the text to be read stands, beside the places of the program.
-/// In what the client says behind its address.
+// Places in the text to be read; from PROGRAM on they are those of the program.
+/// In what the client wrote behind its address.
 const CLIENT: u16 = 0;
-/// In the daemon's name, which has no letter yet, and has one.
+/// In the name that the daemon wrote, no letter of it read yet.
 const NAME: u16 = 1;
+/// In the name, a letter of it read.
 const LETTER: u16 = 2;
-/// The first place of the program, which is where the open text ends.
+/// The first place of the program.
 const PROGRAM: u16 = 3;
 
-/// The letters, and what else a host name consists of, as the resolver of the C library lets it (res_hnok).
+/// Letters, and then all bytes of a host name that the C library's resolver accepts (res_hnok).
 const LETTERS: Set = range(range(Set::NONE, b'a', b'z'), b'A', b'Z');
 const NAMES: Set = range(range(range(LETTERS, b'0', b'9'), b'-', b'.'), b'_', b'_');
 
@@ -48,7 +50,7 @@ const fn range(mut set: Set, from: u8, to: u8) -> Set {
     set
 }
 
-/// What is left of the literal of the instruction at `pc` in the place of one of its bytes.
+/// What is left of the literal `bytes` of the instruction at `pc`, where `place` is that of one of its bytes.
 fn literal(bytes: &[u8], pc: u16, place: u16) -> Option<&[u8]> {
     bytes.get(usize::from(place.wrapping_sub(pc).checked_sub(2)?)..)
 }
@@ -67,15 +69,15 @@ pub(super) struct Tail<'c> {
     starts: [u16; LONGEST],
 }
 
-/// What can be read next at a place: a byte of a set, and then another place; or nothing, and others.
+/// The moves from a place: by a byte of a set to another place, and without a byte to up to two.
 struct Moves {
     byte: Option<(Set, u16)>,
     free: [Option<u16>; 2],
 }
 
 impl<'c> Tail<'c> {
-    /// Of the program from `base` up to `end`, whose open text ends at `mark`, and whose address is the instruction at
-    /// `address`. `None` where it is too long.
+    /// For the program from `base` to `end`, whose open text ends at `mark` and whose address is the instruction at
+    /// `address`. `None` where the program is too long.
     pub(super) fn new(
         code: &'c [u8],
         sets: &'c [Set],
@@ -95,7 +97,7 @@ impl<'c> Tail<'c> {
         Some(Self { code, sets, base, len, mark, address, starts })
     }
 
-    /// Whether there is a text that the tail reads whole and in which the mark, a name and the tail stand.
+    /// Whether some text that ends in the mark, a name and the tail can be read as the tail alone.
     pub(super) fn reads_mark_and_name(&self) -> bool {
         let first = self.address.wrapping_add(2);
         let width = usize::from(self.len) + usize::from(PROGRAM);
@@ -113,12 +115,12 @@ impl<'c> Tail<'c> {
         !pairs.fit
     }
 
-    /// The program's place that a place of the text is; its end where it is none.
+    /// The place in the program of a place in the text; the program's end where there is none.
     fn place(&self, text: u16) -> u16 {
         self.base.wrapping_add(text.checked_sub(PROGRAM).unwrap_or(self.len))
     }
 
-    /// The place of the text that a place of the program is.
+    /// The place in the text of a place in the program.
     fn there(&self, place: u16) -> u16 {
         place.wrapping_sub(self.base).wrapping_add(PROGRAM)
     }
@@ -133,7 +135,7 @@ impl<'c> Tail<'c> {
         matches!(self.op(place), Some((Op::Match, ..)))
     }
 
-    /// What can be read next at a place of the program. A literal's places are its bytes'; a run's second one is that it may
+    /// The moves from a place of the program. A literal has a place for each byte. A run has two: from the second one it may
     /// end.
     fn moves(&self, place: u16) -> Moves {
         let (mut byte, mut free) = (None, [None; 2]);
@@ -160,7 +162,7 @@ impl<'c> Tail<'c> {
         Moves { byte, free }
     }
 
-    /// Tells which pairs follow one.
+    /// Calls `then` with each pair of places that follows this one.
     fn follow(&self, tail: u16, text: u16, then: &mut impl FnMut(u16, u16)) {
         let ours = self.moves(tail);
         ours.free.into_iter().flatten().for_each(|tail| then(tail, text));
@@ -168,7 +170,7 @@ impl<'c> Tail<'c> {
         let theirs = match text {
             CLIENT => Moves { byte: Some((Set::ALL, CLIENT)), free: [Some(mark), None] },
             NAME => {
-                // A letter leads on; whatever a name may hold keeps it waiting for one.
+                // A letter moves on to LETTER; any byte of a name, letters too, stays here.
                 if let Some((_, next)) = ours.byte.filter(|(can, _)| !can.disjoint(&LETTERS)) {
                     then(next, LETTER);
                 }
@@ -194,7 +196,7 @@ impl<'c> Tail<'c> {
         }
     }
 
-    /// Whether the tail is in a run that ends before a literal which stands here in the text.
+    /// Whether the tail is in a run that must end here, since its `until` literal comes next in the text.
     fn stops(&self, tail: u16, text: u16) -> bool {
         let Some((Op::Run(Run { until: until @ [_, ..], .. }), ..)) = self.op(tail) else { return false };
         let place = self.place(text);
@@ -207,13 +209,13 @@ impl<'c> Tail<'c> {
     }
 }
 
-/// Pairs of places by number: those that were seen, and of these the ones that are still to be looked at.
+/// Pairs of places by number: those that were seen, and those of them that are still to be visited.
 struct Pairs {
     seen: [u32; PAIRS / 32],
     new: [u32; PAIRS / 32],
-    /// No word of `new` before this one has any.
+    /// Words of `new` before this one are zero.
     next: usize,
-    /// None was beyond the last.
+    /// Whether every pair had a number below [`PAIRS`].
     fit: bool,
 }
 

@@ -1,4 +1,5 @@
-//! One rule's text to its program, in a single pass without a tree.
+//! The text of one rule to its program, in a single pass without a syntax tree. On the way it feeds the lint
+//! ([`super::lint`]), since only here it is known what precedes each piece.
 
 use super::emit::Emitter;
 use super::error::Problem;
@@ -20,23 +21,24 @@ pub(super) struct Writer<'e, 's> {
     emit: &'e mut Emitter<'s>,
     /// Where the literal being extended starts.
     literal: Option<u16>,
-    /// The longest literal outside every optional piece that does not lead the rule, which is tried at once anyway: offset
-    /// of its bytes, length.
+    /// The longest literal outside all groups, without the one that leads the rule, which the machine compares first anyway.
+    /// Offset of its bytes, and length.
     pub need: (u16, u8),
     /// Where the program's first instruction stands.
     first: usize,
     flow: Flow,
     depth: u8,
     in_loop: bool,
-    /// What the group under `*` at hand admits so far: blanks, and letters that are not fixed.
+    /// Whether the current group can read blanks so far, and whether it can read letters other than those of literals.
     admits: (bool, bool),
-    /// Where the literals stand that open text before the address does not go beyond: offset, length.
+    /// The literals that open text before the address stops at: offset, length.
     bounds: heapless::Vec<(u16, u8), 6>,
     /// The literal directly before the address.
     mark: (u16, u8),
-    /// A repeated group is open text.
+    /// Whether some repeated group is open text.
     pub open_loop: bool,
-    /// Each address behind open text: where that ends, the address's instruction, and how many bytes of the rule were left.
+    /// Each address behind open text: where that text ends, the instruction of the address, and how many bytes of the rule
+    /// were left.
     pub exposed: heapless::Vec<(u16, u16, usize), 4>,
     anchored: bool,
 }
@@ -72,7 +74,7 @@ impl<'e, 's> Writer<'e, 's> {
         self.emit.bytes(tail).map_err(|problem| Stop { problem, left: 0 })
     }
 
-    /// Reads up to the end, `|` or `}` of the present group; returns what is left from there.
+    /// Reads up to the end of the text, or the `|` or `}` of the current group; returns what is left from there.
     fn sequence<'t>(&mut self, mut text: &'t [u8]) -> Result<&'t [u8], Stop> {
         while let Some(&b) = text.first() {
             let left = text.len();
@@ -123,14 +125,14 @@ impl<'e, 's> Writer<'e, 's> {
         Ok(())
     }
 
-    /// Whether the literal at `at` is what the machine looks at before it starts: the first instruction, or the one behind a
-    /// set that is the first.
+    /// Whether the literal at `at` is the one that the machine compares before it starts: the first instruction, or the second
+    /// behind a single set.
     fn leads(&self, at: usize) -> bool {
         let set = self.emit.code.get(self.first) == Some(&ops::SET);
         at == self.first || set && at == self.first + usize::from(ops::SET_LEN)
     }
 
-    /// Reads a group whose `{` is behind; returns what follows its suffix.
+    /// Reads a group from behind its `{`; returns what follows its suffix.
     fn group<'t>(&mut self, text: &'t [u8]) -> Result<&'t [u8], Stop> {
         let left = text.len() + 1;
         let stop = |problem| Stop { problem, left };
@@ -195,18 +197,19 @@ impl<'e, 's> Writer<'e, 's> {
         Ok(if suffix == 0 { rest } else { rest.get(1..).unwrap_or(&[]) })
     }
 
-    /// The literal at a place that was noted.
+    /// The literal of this offset and length.
     fn noted(&self, (at, len): (u16, u8)) -> &[u8] {
         let at = usize::from(at);
         self.emit.code.get(at..at + usize::from(len)).unwrap_or(&[])
     }
 
-    /// Whether `text` is a part of the mark: what does not go beyond it does not go beyond the mark either.
+    /// Whether `text` is a part of the mark, so that what stops before it stops before the end of the mark.
     fn marks(&self, text: &[u8]) -> bool {
         !text.is_empty() && self.noted(self.mark).windows(text.len()).any(|part| part == text)
     }
 
-    /// Whether a run that ends before `until` here ends before the mark, wherever that begins.
+    /// Whether a run here that stops before `until` is sure to stop before the mark: `until` is a part of the mark, and no
+    /// start of it is in what precedes the run.
     fn bounded(&self, until: &[u8]) -> bool {
         let clear = match self.flow.prev {
             BOUNDED => true,
@@ -301,7 +304,7 @@ impl<'e, 's> Writer<'e, 's> {
     }
 }
 
-/// Walks from inside a group to its own `}` or, with `alternatives`, to its next `|`; what follows that.
+/// Walks from inside a group to its own `}` or, with `alternatives`, to its next `|`. Returns that byte and what follows it.
 fn walk(text: &[u8], alternatives: bool) -> Option<(u8, &[u8])> {
     let mut rest = text;
     let mut depth = 0u8;
@@ -310,7 +313,7 @@ fn walk(text: &[u8], alternatives: bool) -> Option<(u8, &[u8])> {
         rest = tail;
         match b {
             b'\\' => rest = rest.get(1..)?,
-            // A bad field is told where it is read; here only its braces matter.
+            // A bad field is reported where it is read; here only its braces matter.
             b'<' => rest = field::parse(rest).map_or(rest, |(after, _)| after),
             b'{' => depth = depth.checked_add(1)?,
             b'|' if depth == 0 && alternatives => return Some((b, rest)),
@@ -321,7 +324,7 @@ fn walk(text: &[u8], alternatives: bool) -> Option<(u8, &[u8])> {
     }
 }
 
-/// `?`, `*` or 0: what stands behind the `}` of the group that `text` is inside of.
+/// What follows the `}` of the group that `text` is inside of: `?`, `*`, or 0 for neither.
 fn suffix(text: &[u8]) -> Option<u8> {
     let (_, after) = walk(text, false)?;
     Some(after.first().copied().filter(|b| matches!(b, b'?' | b'*')).unwrap_or(0))

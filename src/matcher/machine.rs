@@ -82,7 +82,7 @@ pub struct Scratch<'a> {
     pub steps: u64,
 }
 
-/// Words of memo that a [`Cover`] takes.
+/// Words of memo that a `Cover` (see `runs`) takes.
 const COVER: usize = 3;
 
 /// How a run of the machine ended.

@@ -1,11 +1,15 @@
 //! Floor 3: a [`Message`](crate::syslog::Message) and the filters' tables become [`Hit`]s.
 //!
-//! In: one message and the [`Active`] filters, a filter with its mode for each jail. Out: at most one [`Hit`]
-//! an active filter: its first rule that matches the whole text, `ignore` rules before the others.
+//! In: one message and the [`Active`] filters, a filter with its mode for each jail. Out: at most one [`Hit`] for each of
+//! them: its first rule that matches the whole text, with `ignore` rules tried before the others.
 //!
-//! Work is linear in the text: the machine counts its steps and remembers what it tried. Where its memory
-//! is too small for a line, the line is not matched and counted in [`Tally`]: doubt means no ban. Nothing here
-//! panics, allocates, or looks at a clock.
+//! Work is linear in the text: the machine counts its steps and remembers what it tried. A line for which its lent memory
+//! is too small does not match, and is counted in [`Tally`]: doubt means no ban. Nothing here panics, allocates, or reads a
+//! clock.
+//!
+//! `dispatch` picks the filters that read a program's lines and the rules worth trying; `machine` runs a rule's bytecode
+//! ([`crate::filter::ops`]) and `probe` holds the searches that single instructions need; `oracle` is the slow and simple
+//! machine that tests compare with.
 
 mod dispatch;
 mod machine;
@@ -30,14 +34,14 @@ pub use names::AppSlot;
 use crate::addr::Addr;
 use crate::tally::tally;
 
-/// Whom a line blames.
+/// Who a line says it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source<'a> {
-    /// The line names nobody.
+    /// The line names neither address nor host.
     None,
     /// An address.
     Ip(Addr),
-    /// A host name: recognised, never banned.
+    /// A host name. It is recognised, and nobody is banned for it.
     Host(&'a [u8]),
 }
 
@@ -48,21 +52,21 @@ pub struct Hit<'a> {
     pub filter: u8,
     /// Ordinal of the rule in its filter, from 1.
     pub rule: u16,
-    /// What the rule says.
+    /// The rule's directive.
     pub verdict: Verdict,
     /// Whether the session ends with this line.
     pub forget: bool,
-    /// Which part of an attempt the line tells of.
+    /// Which part of an attempt the line reports.
     pub part: Part,
-    /// Whom the line blames.
+    /// Who it was.
     pub source: Source<'a>,
     /// The user name as logged.
     pub user: Option<&'a [u8]>,
-    /// The source's port; `None` also where the line's number is no port.
+    /// The source's port; `None` also where the number is above 65,535.
     pub port: Option<u16>,
-    /// The session id that the line itself carries; the syslog pid is used where there is none.
+    /// The session id in the line's text; without one the process id of its header serves.
     pub sess: Option<&'a [u8]>,
-    /// A failure id other than the address.
+    /// What `<id:…>` captured: something that identifies the failure besides the address.
     pub id: Option<&'a [u8]>,
 }
 

@@ -1,4 +1,4 @@
-//! What single instructions look for in a text: literals, addresses, quoted strings.
+//! The searches of single instructions: literals, addresses, quoted strings, runs of a set.
 
 use crate::addr::{self, Addr};
 use crate::filter::Set;
@@ -6,8 +6,8 @@ use crate::filter::ops;
 use crate::word::{WORD, alphanumeric_words};
 use memchr::memrchr;
 
-/// Whether `text` starts with `literal`. Most literals are short, and a call to compare them costs more than they do:
-/// up to 32 bytes are two chunks that overlap.
+/// Whether `text` starts with `literal`. Most literals are short, and calling a function to compare them would cost more than
+/// the comparison: up to 32 bytes are compared as two chunks that overlap.
 #[inline]
 pub(super) fn begins(text: &[u8], literal: &[u8]) -> bool {
     fn ends<const N: usize>(head: &[u8], literal: &[u8]) -> bool {
@@ -24,7 +24,7 @@ pub(super) fn begins(text: &[u8], literal: &[u8]) -> bool {
     }
 }
 
-/// The longest host name that is looked at (RFC 1035, 2.3.4): bounds the work at one place.
+/// The longest host name that is read (RFC 1035 section 2.3.4), which bounds the work at one place.
 pub(super) const LONGEST_NAME: usize = 255;
 
 /// An address found in a text.
@@ -33,7 +33,7 @@ pub(super) struct Found {
     pub len: usize,
     /// Whether it may end earlier, at a colon.
     pub may_shrink: bool,
-    /// Whether a bracket ends it, so that no word can go on.
+    /// Whether it ends with a bracket, so that what follows cannot be a part of the same word.
     pub closed: bool,
     /// `None` for a name.
     pub addr: Option<Addr>,
@@ -74,13 +74,14 @@ pub(super) fn address(text: &[u8], names: bool) -> Option<Found> {
     Some(Found { len: found.len, may_shrink: found.colons, closed: false, addr: Some(found.addr) })
 }
 
-/// What host names consist of, dots aside, and what a daemon may print of an odd one.
+/// Bytes of a host name except dots, and those from 0x80 on, which a daemon may print of an odd one.
 fn in_word(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | 0x80..)
 }
 
-/// The byte with which `text`, that follows an address, makes a longer word of it: `192.0.2.7.example` is a name, which its
-/// owner chose. A rule that has such a byte there says so with a literal (`<ip>-<int>`).
+/// The first byte of `text`, which follows an address, if it makes the address a part of a longer word: in
+/// `192.0.2.7.example` there is a name, chosen by its owner, and no address. A rule that expects such a byte says so with a
+/// literal (`<ip>-<int>`).
 pub(super) fn goes_on(text: &[u8]) -> Option<u8> {
     match text {
         [b'.', next, ..] if in_word(*next) => Some(b'.'),
@@ -105,7 +106,7 @@ pub(super) fn shorter(text: &[u8]) -> Option<(usize, Addr)> {
     }
 }
 
-/// Length of a double-quoted string with `\` escapes; where there is none, how many bytes it took to see that.
+/// The length of a double-quoted string with `\` escapes. As an error, how many bytes were read to see that there is none.
 pub(super) fn quoted(text: &[u8]) -> Result<usize, usize> {
     if text.first() != Some(&b'"') {
         return Err(0);
@@ -137,8 +138,8 @@ pub(super) fn span(sets: &[Set], index: u8, text: &[u8]) -> usize {
     }
 }
 
-/// [`span`] of a text whose first word is in. Hashes, names and most of what is long are letters and digits: where the set
-/// has all of them they are taken a word at a time.
+/// [`span`] of a text whose first [`WORD`] bytes are in the set. What is long is mostly letters and digits, as hashes and
+/// names are; where the set has all of them, whole words are taken at once.
 #[inline(never)]
 fn long(set: &Set, text: &[u8]) -> usize {
     let rest = text.get(WORD..).unwrap_or(b"");
