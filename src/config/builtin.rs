@@ -1,17 +1,18 @@
-//! What holds where a file says nothing: the jails and sources of a router or server, and filters' own defaults.
+//! What holds where a file says nothing: the built-in jails and sources, and the defaults of single filters.
 
 use super::{CONNECTIONS, Endpoint, Framing, Jail, Name, Path, Settings, Source, SourceKind};
 use crate::addr::Addr;
 
-/// A sample configuration: every option with its default, in comments or not. It reads as [`Settings::builtin`].
+/// A sample configuration that shows every option with its default. Read as a configuration it is the same as
+/// [`Settings::builtin`].
 pub const DEFAULT_TEXT: &str = include_str!("default.conf");
 
 /// The built-in jails: name, filter, enabled.
 ///
-/// Five are off. `pam-generic` counts what PAM says of any service, so an attempt on sshd would count in two jails. With the
-/// others a stranger could have a third party banned: `kernel-drop` and `named-refused` tell of single packets, whose
-/// source anyone can forge, in `pure-ftpd`'s lines a name in reverse DNS may stand for the address, and with more log
-/// types than are usual clients write whole lines of `mosquitto`'s log.
+/// Five are off. `pam-generic` counts what PAM reports of any service, so an attempt on sshd would count in two jails. With the
+/// others a stranger could have somebody else banned: `kernel-drop` and `named-refused` read of single packets, whose source
+/// anyone can forge; `pure-ftpd` logs names from reverse DNS, which may look like an address; and with some of its log types
+/// on, `mosquitto` logs whole lines that clients choose.
 pub const JAILS: [(&str, &str, bool); 20] = [
     ("sshd", "sshd", true),
     ("dropbear", "dropbear", true),
@@ -38,7 +39,7 @@ pub const JAILS: [(&str, &str, bool); 20] = [
 /// One filter's own defaults: option and value.
 type Defaults = &'static [(&'static str, &'static str)];
 
-/// What a jail of this filter has in place of the global section's values.
+/// Filters whose jails have defaults other than those of the global section.
 pub const FILTER_DEFAULTS: [(&str, Defaults); 2] =
     [("recidive", &[("findtime", "1d"), ("bantime", "1w")]), ("kernel-drop", &[("maxretry", "20")])];
 
@@ -46,7 +47,7 @@ pub(super) fn filter_defaults(filter: &str) -> Defaults {
     FILTER_DEFAULTS.iter().find(|(name, _)| *name == filter).map_or(&[], |(_, d)| d)
 }
 
-/// A log file that is read where it exists and no `source` section says otherwise.
+/// A log file that is read if it exists and the configuration has no `source` section.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate {
     /// Where.
@@ -59,10 +60,10 @@ const fn file(path: &'static str, filters: &'static [&'static str]) -> Candidate
     Candidate { path, filters }
 }
 
-/// The files worth looking for. The usual rsyslog rules write each message into one of the first five: Debian's
-/// `mail.log` is not here since its lines are in `syslog` as well. Nor are nginx's error log, Samba's log.smbd, Asterisk's
-/// messages and Mosquitto's log, in which a client can write whole lines (see their filters). Apache's error log is: there
-/// only a CGI script that repeats what clients send lets them.
+/// The files to look for. The usual rsyslog rules write each message into one of the first five; Debian's `mail.log` is left
+/// out, since its lines are in `syslog` as well. nginx's error log, Samba's log.smbd, Asterisk's messages and Mosquitto's log
+/// are left out because a client can write whole lines there (see their filters). In Apache's error log a client can do so
+/// only through a CGI script that repeats what clients send, so it is included.
 pub const CANDIDATES: [Candidate; 14] = [
     file("/var/log/auth.log", &[]),
     file("/var/log/secure", &[]),

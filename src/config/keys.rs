@@ -1,4 +1,5 @@
-//! The options of each section, one row each: the reader, the hints and the tests of the documents walk these.
+//! The options of each section, a row for each. The reader, the hints for misspelt names and the tests of the documents all
+//! use these tables.
 
 use super::value::{endpoint, flag, name, number, path, ports, prefix, span};
 use super::{Actions, Firewall, Framing, Global, Jail, Kind, LogLevel, Policy, Source};
@@ -27,7 +28,7 @@ fn add<T, const N: usize>(list: &mut heapless::Vec<T, N, u8>, item: T) -> Result
     list.push(item).map_err(|_| Kind::TooMany(N))
 }
 
-/// Numbers that the range check makes fit; the smallest value stands for what cannot occur.
+/// A number within `min` to `max`, which must fit a `T`.
 fn small<T: TryFrom<u64> + Default>(text: &str, min: u64, max: u64) -> Result<T, Kind> {
     number(text, min, max).map(|n| T::try_from(n).unwrap_or_default())
 }
@@ -50,7 +51,7 @@ pub(super) static POLICY: [Key<Policy>; 11] = [
     many("action", action),
 ];
 
-/// What [`POLICY`]'s row `index` says, taken over from `from`.
+/// Copies the option of row `index` of [`POLICY`].
 pub(super) fn inherit(index: usize, to: &mut Policy, from: &Policy) {
     match index {
         0 => to.maxretry = from.maxretry,
@@ -98,7 +99,6 @@ pub(super) static JAIL: [Key<Jail>; 6] = [
     many("allow", |j, v| add(&mut j.allow, prefix(v)?)),
 ];
 
-/// Without `kind`, which must be known before the others are of use.
 pub(super) static SOURCE: [Key<Source>; 7] = [
     one("enabled", |s, v| flag(v).map(|b| s.enabled = b)),
     one("kind", |s, v| source_kind(v).map(|k| s.kind = k)),

@@ -1,14 +1,17 @@
 //! Floor 6: UCI text becomes [`Settings`], checked as a whole before anything changes.
 //!
-//! In: the bytes of a configuration file, lent, and the names of the filters that exist. Out: settings in fixed
-//! memory (under 32 KiB, so keep one in a static, a box or a caller's frame, not in a chain of returns), or
-//! [`Problem`]s, every one with its line and not only the first. Text that has problems never becomes settings.
-//! What does not fit (a 33rd jail) is a problem too. Linear in the text; nothing panics on any bytes.
+//! In: the bytes of a configuration file, and the names of the filters that exist. Out: settings in fixed memory (under
+//! 32 KiB: keep one in a static, a box or a caller's frame, and do not return it by value), or all [`Problem`]s of the text,
+//! each with its line. Text with problems never becomes settings. What does not fit (a 33rd jail) is a problem too. Linear
+//! in the text; nothing panics on any bytes. edgeban.conf(5) in `docs/` describes each option; `default.conf` shows all.
 //!
-//! # What a file says and what it leaves out
+//! `uci` reads the grammar, `read` the sections, `keys` has a row for each option, `value` reads their values, and `builtin`
+//! is what holds without a file.
+//!
+//! # What holds where a file says nothing
 //!
 //! - No `source` section: the built-in sources. No `jail` section: the built-in jails ([`Settings::builtin`]).
-//! - A jail's option: the jail's own value, else the filter's ([`FILTER_DEFAULTS`]), else that of the global section.
+//! - A jail's option has the jail's own value, else the filter's ([`FILTER_DEFAULTS`]), else that of the global section.
 //! - `allow` entries of the global section hold for every jail, those of a jail for that jail.
 //! - Names of jails may contain `-` here; libuci takes letters, digits and `_` only, so the built-in jails are
 //!   called `nginx_http_auth`. A jail without `filter` has the filter that its name says, `_` read as `-`.
@@ -73,7 +76,7 @@ pub enum Firewall {
     None,
 }
 
-/// How much is said on stderr.
+/// How much is logged on stderr; each level includes those above it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum LogLevel {
     /// What stops the work.
@@ -83,9 +86,9 @@ pub enum LogLevel {
     /// Bans, starts and stops.
     #[default]
     Info,
-    /// Each failure.
+    /// Each failure too.
     Debug,
-    /// As `Debug`; nothing says more.
+    /// The same as `Debug`.
     Trace,
 }
 
@@ -111,28 +114,29 @@ impl Actions {
     }
 }
 
-/// What a jail decides by. The global section holds one as the default.
+/// When a jail bans and for how long, as configured. The global section holds the defaults. [`crate::jail::Policy`] is what
+/// the engine makes of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// So many failures ban, 1 to 100.
+    /// How many failures within `findtime` make a ban, 1 to 100.
     pub maxretry: u16,
-    /// Within so long, 1 s to 7 weeks (a stamp is kept in 32 bits of milliseconds).
+    /// The window for them, 1 s to 7 weeks ([`crate::jail::Policy::MAX_FINDTIME`]).
     pub findtime: Duration,
-    /// For so long, 1 s to 10 years or [`Duration::FOREVER`].
+    /// How long a ban lasts, 1 s to 10 years or [`Duration::FOREVER`].
     pub bantime: Duration,
-    /// The n-th ban lasts `bantime` × the n-th of these; the last one repeats. Empty: always × 1. Each 1 to 10,000.
+    /// The n-th ban lasts `bantime` × the n-th of these, each 1 to 10,000; the last one repeats. Empty: always × 1.
     pub multipliers: Vec<u32, MAX_MULTIPLIERS>,
-    /// No ban lasts longer; [`Duration::FOREVER`] is no limit.
+    /// No ban lasts longer, 1 s to 10 years; [`Duration::FOREVER`] is no limit.
     pub maxtime: Duration,
-    /// Up to so much random extra time, 0 to 1 day.
+    /// The most random time that is added to a ban, 0 to 1 day.
     pub rndtime: Duration,
-    /// Earlier bans are forgotten after so long without one.
+    /// How long after its end a ban no longer lengthens the next one, 1 s to 10 years; [`Duration::FOREVER`]: it always does.
     pub decay: Duration,
     /// Never ban this host's own addresses and its gateways.
     pub ignoreself: bool,
-    /// So many leading bits of an IPv4 address count as one source, 8 to 32.
+    /// How many leading bits of an IPv4 address make one source, 8 to 32.
     pub ipv4_prefix: u8,
-    /// So many leading bits of an IPv6 address count as one source, 16 to 128.
+    /// How many leading bits of an IPv6 address make one source, 16 to 128.
     pub ipv6_prefix: u8,
     /// What is done with a ban.
     pub actions: Actions,
@@ -174,7 +178,7 @@ pub struct Jail {
     pub filter_line: u32,
     /// The line of its `mode`, else that of its section.
     pub mode_line: u32,
-    /// Whether it works.
+    /// Whether it is in use.
     pub enabled: bool,
     /// Its built-in filter; empty where it has a [`Jail::filter_file`].
     pub filter: Name,
@@ -188,7 +192,7 @@ pub struct Jail {
     pub ports: Vec<Ports, MAX_PORTS, u8>,
     /// Prefixes that it never bans, besides [`Global::allow`].
     pub allow: Vec<Prefix, MAX_JAIL_ALLOW, u8>,
-    /// Which options of [`Policy`] the section gave itself, one bit an option of the jail's key table.
+    /// Which options of [`Policy`] the section gave itself: bit n for row n of `keys::POLICY`.
     own: u32,
 }
 
@@ -223,17 +227,17 @@ impl SourceKind {
     }
 }
 
-/// How a byte stream is cut into lines.
+/// How a byte stream is cut into lines; see [`crate::frame::Framing`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Framing {
-    /// By what the first byte of a TCP connection says: a digit is an octet count, else newlines.
+    /// By how the stream starts: octet counts if with a count, else newlines.
     #[default]
     Auto,
-    /// Newlines.
+    /// By newlines (and NULs).
     Newline,
-    /// NULs.
+    /// By NULs.
     Nul,
-    /// Octet counts (RFC 6587, 3.4.1).
+    /// By octet counts (RFC 6587 section 3.4.1).
     Octets,
 }
 
@@ -254,15 +258,15 @@ pub struct Source {
     pub framing: Framing,
     /// The most connections at once (tcp), 1 to 4,096; one more closes another.
     pub connections: u16,
-    /// The filters that its lines are for; empty: all. A daemon's own log file names no program, so only this keeps
-    /// one daemon's rules from reading another's lines.
+    /// The filters that its lines are for; empty: all. A daemon's own log file names no program, so only this keeps the
+    /// rules of other daemons off its lines.
     pub filters: Vec<Name, MAX_BOUND, u8>,
 }
 
 /// The global section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Global {
-    /// Whether the daemon works at all.
+    /// Whether the daemon runs; without it, it ends as soon as it is started.
     pub enabled: bool,
     /// Entries of the blocklist, 16 to 1,048,575.
     pub max_bans: u32,
@@ -274,13 +278,13 @@ pub struct Global {
     pub max_line: u32,
     /// Prefixes that no jail ever bans.
     pub allow: Vec<Prefix, MAX_ALLOW, u8>,
-    /// What jails decide by where neither they nor their filters say otherwise.
+    /// The policy of jails where neither they nor their filters say otherwise.
     pub policy: Policy,
-    /// Where the offsets of files are kept.
+    /// The directory for the offsets of log files.
     pub state_dir: Path,
-    /// The control socket.
+    /// The path of the control socket.
     pub control: Path,
-    /// How much is said on stderr.
+    /// How much is logged on stderr.
     pub log_level: LogLevel,
     /// Where packets are dropped.
     pub firewall: Firewall,
@@ -295,13 +299,13 @@ pub struct Settings {
     pub sources: Vec<Source, MAX_SOURCES, u8>,
     /// The jails, in the order of the file: a [`crate::jail::JailId`] is an index into this.
     pub jails: Vec<Jail, MAX_JAILS, u8>,
-    /// Whether the file had no `source` section, so that the sources are the built-in ones and the host adds the
+    /// Whether the file had no `source` section. Then the sources are the built-in ones, and the host adds those of
     /// [`CANDIDATES`] that exist.
     pub builtin_sources: bool,
 }
 
 impl Settings {
-    /// Defaults, without sources and jails, and with empty paths.
+    /// Defaults, but without sources and jails, and with empty paths: where reading starts.
     pub const fn new() -> Self {
         Self { global: GLOBAL_DEFAULT, sources: Vec::new(), jails: Vec::new(), builtin_sources: false }
     }
@@ -319,7 +323,7 @@ impl Default for Settings {
     }
 }
 
-/// Connections of a TCP source unless it says otherwise: half a MiB of line buffers, if all are in use.
+/// The default for [`Source::connections`]: half a MiB of line buffers of the default size, if all are in use.
 const CONNECTIONS: u16 = 64;
 
 /// No end point yet.
@@ -363,7 +367,8 @@ impl Jail {
         }
     }
 
-    /// What a source names that is for this jail: its built-in filter, or of one with a [`Jail::filter_file`] the jail.
+    /// The name by which a source's `filter` option means this jail: that of its built-in filter, or with a
+    /// [`Jail::filter_file`] the jail's own.
     pub fn bound_by(&self) -> &Name {
         if self.filter_file.is_empty() { &self.filter } else { &self.name }
     }

@@ -19,11 +19,11 @@ pub enum Kind {
     Twice,
     /// `list` for an option that has one value.
     NotAList,
-    /// Not what the option takes, which is this.
+    /// Not what the option takes, which is named here.
     Value(&'static str),
-    /// Outside the smallest and the largest value.
+    /// Below the first or above the second number.
     Range(u64, u64),
-    /// Outside the shortest and the longest duration.
+    /// Shorter than the first or longer than the second duration.
     Span(Duration, Duration),
     /// Longer than this many bytes.
     TooLong(usize),
@@ -35,19 +35,19 @@ pub enum Kind {
     NoName,
     /// A second section with the same name, or a second global section.
     Duplicate,
-    /// A jail with a name that edgeban gives to bans itself.
+    /// A jail called `manual` or `restored`, which is what bans that no jail decided are listed under.
     Reserved,
-    /// A second source that reads the same, so that each of its lines would count twice; the first one's line.
+    /// A second source that reads the same, so that each line would count twice. Holds the line of the first one.
     SameSource(u32),
     /// No built-in filter has this name.
     UnknownFilter,
-    /// A source is for a filter that no jail has, so its lines would be for nobody.
+    /// A source is for a filter that no jail has, so nothing would read its lines.
     Unused,
     /// The filter has no such mode.
     UnknownMode,
     /// The section needs this option.
     Missing(&'static str),
-    /// This option means nothing here, because of what is named.
+    /// The option has no effect here, for the reason named.
     Useless(&'static str),
 }
 
@@ -58,11 +58,11 @@ pub struct Problem<'a> {
     pub line: u32,
     /// What.
     pub kind: Kind,
-    /// The option whose value is at fault; empty where it is something else.
+    /// The option whose value is wrong; empty where something else is.
     pub option: &'a str,
-    /// The word at fault, without control characters other than tabs; empty where the whole line is.
+    /// The word that is wrong, without control characters other than tabs; empty where it is the whole line.
     pub text: &'a str,
-    /// A known word that looks like it.
+    /// A known word that may be meant.
     pub hint: Option<&'a str>,
 }
 

@@ -1,4 +1,4 @@
-//! From items to settings: sections, their options, and what only the whole can show.
+//! Sections and options to settings, with the checks of single options, of whole sections and of the whole file.
 
 use super::keys::{self, GLOBAL, JAIL, Key, POLICY, SOURCE};
 use super::problem::Likeness;
@@ -16,24 +16,24 @@ const SECTIONS: [&str; 3] = ["edgeban", "source", "jail"];
 enum Section {
     /// None yet.
     None,
-    /// One that is itself a problem: its options are not looked at.
+    /// One that could not be read: its options are skipped.
     Skipped,
     Global,
     Source,
     Jail,
 }
 
-/// What is known of the section at hand.
+/// The section being read.
 struct Open {
     section: Section,
     line: u32,
-    /// Options seen, one bit a row: of [`POLICY`] from bit 0, of the section's own table from bit 16.
+    /// Options seen, a bit for each row: of [`POLICY`] from bit 0, of the section's own table from bit 16.
     seen: u32,
-    /// Lists that are known to have too many values, by the same bits: more of them need not be told.
+    /// Lists already reported to have too many values, by the same bits.
     full: u32,
-    /// The lines of the section's own options by row, 0 where they are not given, for what is checked at its end.
+    /// The lines of the section's own options by row, 0 where they are not given, for the checks at its end.
     lines: [u32; 16],
-    /// Whether a source's kind is no kind, so that nothing can be said of its other options.
+    /// Whether a source's `kind` has an unknown value, so that its other options cannot be checked.
     odd: bool,
 }
 
@@ -47,12 +47,14 @@ struct Reader<'r, 'k> {
     settings: &'r mut Settings,
     known: &'k [Known<'k>],
     report: &'r mut dyn FnMut(Problem<'_>),
+    /// Whether there was no problem so far.
     fine: bool,
+    /// Whether there was a global section.
     global: bool,
-    /// Whether more sources and more jails were told of than there may be.
+    /// Whether too many sources, and too many jails, were reported already.
     crowded: [bool; 2],
     open: Open,
-    /// Names of sources: libuci has one section of a name, whatever its type, and merges what follows into it.
+    /// Names of sources, which must differ from those of jails too: libuci merges sections of one name, whatever their type.
     names: heapless::Vec<super::Name, MAX_SOURCES, u8>,
     /// The lines of the filters that sources name, in their order.
     bound: heapless::Vec<u32, { MAX_SOURCES * MAX_BOUND }, u8>,
@@ -61,9 +63,10 @@ struct Reader<'r, 'k> {
 type Text = heapless::String<MAX_VALUE, u8>;
 
 impl Settings {
-    /// Reads a configuration. `known` are the built-in filters; each problem goes to `report`, in the order found (by
-    /// line but for what only a section's end shows). Returns whether there was none; otherwise `self` is
-    /// [`Settings::new`] again, so that half a configuration is never used.
+    /// Reads a configuration. `known` are the built-in filters. Returns whether there was no problem; if there was one, `self`
+    /// is [`Settings::new`] again, so that half a configuration is never used.
+    ///
+    /// Each problem goes to `report`: by line, but for those that only the end of a section or of the file shows.
     pub fn read(&mut self, text: &[u8], known: &[Known<'_>], report: &mut dyn FnMut(Problem<'_>)) -> bool {
         self.reset();
         let open = Open::new(Section::None, 0);
@@ -85,8 +88,8 @@ impl Settings {
                 Ok(item) => reader.item(line, item),
                 Err(syntax) => {
                     reader.problem(line, Kind::Syntax(syntax), "", None);
-                    // A section whose head cannot be read must not pass its options on to the one before. Every other
-                    // broken line leaves the section as it is, so that the rest is still checked.
+                    // The options of a section whose first line cannot be read must not count for the section before it.
+                    // After any other bad line the section goes on, so that the rest is still checked.
                     if items.at_section() {
                         reader.close();
                         reader.open.section = Section::Skipped;
@@ -134,7 +137,7 @@ impl Settings {
     }
 
     fn clear(&mut self) {
-        // In place: a whole `Settings` moved over the stack would double what a caller must have there.
+        // In place: assigning a whole `Settings` would take its size of stack again.
         self.sources.clear();
         self.jails.clear();
         self.builtin_sources = false;
@@ -148,7 +151,7 @@ impl Settings {
     }
 }
 
-/// The row of `name`, a policy row from 0, an own row from 16.
+/// The row of the option `name`.
 fn row<T>(table: &[Key<T>], name: &str) -> Option<usize> {
     table.iter().position(|k| k.name == name)
 }
@@ -397,7 +400,7 @@ impl Reader<'_, '_> {
         line.copied().unwrap_or(self.open.line)
     }
 
-    /// The section at hand ends: what it lacks.
+    /// Checks the section that ends here as a whole.
     fn close(&mut self) {
         match self.open.section {
             Section::Source => self.close_source(),
@@ -412,7 +415,7 @@ impl Reader<'_, '_> {
         let Some(source) = self.settings.sources.last_mut() else { return };
         let kind = source.kind;
         if !has_kind || self.open.odd {
-            // What it is was told to be open, so it is not compared with others.
+            // Its kind is not known, so it must not be compared with other sources.
             source.enabled = false;
         }
         if !has_kind {
@@ -444,16 +447,17 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// Sources name filters, or jails for the filters of their files; a jail may come after its source.
+    /// Checks that the names in sources' `filter` options are those of filters that jails have, or of jails with a filter
+    /// file. At the end of the file, since a jail may come after its source.
     fn bound(&mut self) {
         let (settings, known) = (&*self.settings, self.known);
-        // A jail that was not read for its problems may be the one that is meant.
+        // A jail that was left out because of a problem may be the one that is meant.
         let whole = self.fine;
         let names =
             settings.sources.iter().flat_map(|s| s.filters.iter().map(move |name| (s.enabled, name)));
         for (&line, (enabled, name)) in self.bound.iter().zip(names) {
             let mut likeness = Likeness::of(name);
-            // A jail that somebody switched off may be switched on again: that must not need a second edit.
+            // A disabled jail will do: switching a jail off must not need a second edit.
             let kind = if settings.jails.iter().any(|jail| jail.bound_by() == name)
                 || settings.jails.is_empty() && builtin::JAILS.iter().any(|(_, of, on)| *on && of == name)
             {
@@ -472,7 +476,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// What is read twice counts twice, and what is bound twice does not work.
+    /// Checks that no two sources are the same: a file would count twice, and an address cannot be bound twice.
     fn repeated(&mut self) {
         let sources = &*self.settings.sources;
         for (at, source) in sources.iter().enumerate().filter(|(_, source)| source.enabled) {
@@ -482,7 +486,7 @@ impl Reader<'_, '_> {
                     && other.listen == source.listen
                     && other.path == source.path
             };
-            // A source that lacks what it needs was told already.
+            // A source that lacks what it needs was reported already.
             let whole = source.listen != NOWHERE
                 || !source.path.is_empty()
                 || matches!(source.kind, SourceKind::Logread | SourceKind::Stdin);

@@ -1,12 +1,15 @@
 //! The grammar of UCI text, one command at a time.
 //!
-//! In: the bytes of a file. Out: an [`Item`] or a [`Syntax`] error a command, each with its line number from 1.
-//! Linear in the input; no line is looked at twice. The grammar is that of OpenWrt's libuci (`file.c`): words are made of
-//! bare, `'single'` and `"double"` quoted parts written together; a backslash takes the next character as it is
-//! except within single quotes, and at the end of a line it joins the next one; an unquoted `#` ends the line and an
-//! unquoted `;` the command; keywords may be cut to their first letter. What differs: a quote that runs over a line's
-//! end is an error. libuci takes the line break into the value, but no option here has such a value, and the lines up to
-//! the next quote would be lost without a word.
+//! In: the bytes of a file. Out: for each command an [`Item`] or a [`Syntax`] error, with its line number from 1. Linear in
+//! the input. The grammar is that of OpenWrt's libuci (`file.c`):
+//!
+//! - A word consists of bare, `'single'` and `"double"` quoted parts written together.
+//! - Outside single quotes, a backslash makes the next character literal, and at the end of a line joins the next line.
+//! - An unquoted `#` ends the line, an unquoted `;` the command.
+//! - Keywords may be cut to their first letter.
+//!
+//! One thing differs: a quote must end on its line. libuci would take the line break into the value, but no option here
+//! has such a value, and a forgotten quote would silently swallow the lines up to the next one.
 
 use nom::{
     IResult, Parser,
@@ -109,7 +112,7 @@ impl<'a> Items<'a> {
         Self { rest: text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text), line: 1, head: false }
     }
 
-    /// Whether the last item was meant to start a section, be it well-formed or not.
+    /// Whether the last item, well-formed or not, began with `config`.
     pub fn at_section(&self) -> bool {
         self.head
     }
@@ -158,7 +161,7 @@ fn characters(text: &[u8]) -> Result<(), Syntax> {
     Ok(())
 }
 
-/// One command. `None` where there is none. `rest` is left where it ended.
+/// Takes one command off `rest`; `None` where there is none.
 fn item<'a>(rest: &mut &'a [u8]) -> Result<Option<Item<'a>>, Syntax> {
     let Some(keyword) = next(rest)? else { return Ok(None) };
     let item = match keyword.0 {

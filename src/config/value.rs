@@ -1,4 +1,4 @@
-//! Values: text to numbers, durations, prefixes, end points and ports. Each says what it expected.
+//! Values: text to numbers, durations, prefixes, end points and ports. An error says what was expected.
 
 use super::Kind;
 use crate::addr::{Addr, Prefix};

@@ -1,7 +1,7 @@
-//! What the kernel answers and announces, read from bytes that are not trusted.
+//! Reads what the kernel answers and announces, without trust in its bytes.
 //!
-//! A message or attribute that claims more than there is ends the reading with [`Malformed`]; kinds that are not
-//! known are passed on as [`Answer::Other`]. Work is linear in the bytes.
+//! A message or attribute with a wrong length ends the reading with [`Malformed`]; unknown kinds of message are
+//! [`Answer::Other`]. Work is linear in the bytes.
 
 use super::TABLE as OURS;
 use super::dump::Elements;
@@ -16,7 +16,7 @@ const NLMSG_DONE: u16 = 3;
 const NLMSG_OVERRUN: u16 = 4;
 const NEWGEN: u16 = 15;
 
-/// NLM_F_DUMP_INTR of linux/netlink.h: what is listed changed meanwhile.
+/// NLM_F_DUMP_INTR of linux/netlink.h: the objects changed while they were listed.
 const INTERRUPTED: u16 = 0x10;
 
 /// A message of the kernel.
@@ -39,7 +39,7 @@ pub enum Answer<'a> {
         /// Whose.
         seq: u32,
     },
-    /// An answer of many parts is not whole: what it lists changed meanwhile, or the kernel failed within it.
+    /// A listing is not whole: the objects changed meanwhile, or the kernel failed on the way. Ask again.
     Torn {
         /// Whose.
         seq: u32,
@@ -52,7 +52,7 @@ pub enum Answer<'a> {
         seq: u32,
         /// Its name.
         name: &'a [u8],
-        /// The number the kernel gave it; a table made anew has another one.
+        /// The kernel's number for it; a table made anew has another one.
         handle: u64,
         /// Sets and chains in it.
         uses: u32,
@@ -82,9 +82,9 @@ pub enum Answer<'a> {
         /// The elements.
         list: Elements<'a>,
     },
-    /// Someone changed the ruleset.
+    /// Someone changed the ruleset, edgeban's or any other.
     Generation {
-        /// Counts the changes.
+        /// The number of the change.
         id: u32,
     },
     /// Anything else.
@@ -155,7 +155,7 @@ impl<'a> Iterator for Answers<'a> {
     }
 }
 
-/// Whether a datagram of announcements tells of a change to our own table. What cannot be read is taken for one.
+/// Whether a datagram of announcements reports a change to edgeban's own table; also true for what cannot be read.
 pub fn touches_ours(datagram: &[u8]) -> bool {
     let mut rest = datagram;
     while !rest.is_empty() {
@@ -167,7 +167,7 @@ pub fn touches_ours(datagram: &[u8]) -> bool {
         if kind >> 8 != SUBSYSTEM || kind == GENERATION {
             continue;
         }
-        // The first attribute of a table is its name, of all else the name of its table.
+        // Attribute 1 is a table's name, and in all other objects the name of their table.
         let mut ours = message.get(HEADER) == Some(&FAMILY_INET);
         let read = attributes(message, |kind, value| {
             ours &= kind != 1 || text(value) == OURS.as_bytes();
@@ -197,7 +197,7 @@ fn read(kind: u16, seq: u32, message: &[u8]) -> Result<Answer<'_>, Malformed> {
                 _ => Err(Malformed::Errno),
             }
         }
-        // What it ends with is an errno, below 0 where it failed.
+        // It ends with an errno, negative if the listing failed.
         NLMSG_DONE if body.first_chunk().is_some_and(|code| i32::from_ne_bytes(*code) < 0) => {
             Ok(Answer::Torn { seq })
         }
@@ -300,7 +300,7 @@ pub(super) fn number<const N: usize>(value: &[u8]) -> Result<[u8; N], Malformed>
     value.try_into().map_err(|_| Malformed::Value)
 }
 
-/// A string without its end mark and what follows.
+/// A string up to its NUL.
 fn text(value: &[u8]) -> &[u8] {
     value.split(|&b| b == 0).next().unwrap_or(&[])
 }

@@ -1,5 +1,5 @@
-//! What stands in the kernel: asked for with [`list`], read from [`Answer::Set`](super::Answer::Set) and
-//! [`Answer::Elements`](super::Answer::Elements). So a new run knows the bans of the one before.
+//! Lists what the kernel holds, so that a new run knows the bans of the one before: asked for with [`list`], read from
+//! [`Answer::Set`](super::Answer::Set) and [`Answer::Elements`](super::Answer::Elements).
 //!
 //! The kernel answers in many datagrams, the last of which ends with [`Answer::Done`](super::Answer::Done).
 
@@ -8,10 +8,10 @@ use super::layout::Name;
 use super::objects::{GETSET, GETSETELEM, INTERVAL_END, PortRange};
 use super::wire::{FAMILY_INET, Full, HEADERS, NLM_F_REQUEST, SUBSYSTEM};
 
-/// NLM_F_ROOT and NLM_F_MATCH of linux/netlink.h: all there is.
+/// NLM_F_ROOT and NLM_F_MATCH of linux/netlink.h: all objects.
 const NLM_F_DUMP: u16 = 0x300;
 
-/// What can be listed of the own table.
+/// What can be listed of edgeban's table.
 #[derive(Clone, Copy, Debug)]
 pub enum Listing<'a> {
     /// Its sets.
@@ -57,18 +57,18 @@ pub fn list<'b>(buf: &'b mut [u8], what: Listing<'_>, seq: u32) -> Result<&'b [u
 /// An element as the kernel holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held<'a> {
-    /// Its key; of what length depends on the set.
+    /// Its key; the length depends on the set ([`super::Set::key_len`], 2 bytes in a port set).
     pub key: &'a [u8],
-    /// The milliseconds it was given; `None` is for ever.
+    /// Its timeout in milliseconds; `None` is for ever.
     pub timeout: Option<u64>,
-    /// The milliseconds that are left; `None` where the kernel does not say.
+    /// How many milliseconds of it are left; `None` where the kernel does not say.
     pub left: Option<u64>,
-    /// It is where a range ends: the first that is not in it.
+    /// Whether it marks the end of a range: the first key that is not in it.
     pub end: bool,
 }
 
 impl Held<'_> {
-    /// The port, where this is an element of a scope's ports, and whether a range ends before it.
+    /// The port, if this is an element of a port set, and whether a range ends before it.
     pub const fn port(&self) -> Option<(u16, bool)> {
         match *self.key {
             [high, low] => Some((u16::from_be_bytes([high, low]), self.end)),
@@ -77,8 +77,8 @@ impl Held<'_> {
     }
 }
 
-/// The ranges that the elements of a port set make; tells each to `each`. `ports` are in order, the start of a range
-/// before the end of another at the same port.
+/// Calls `each` with the ranges that the elements of a port set make. `ports` must be sorted, at equal ports the start of a
+/// range before the end of another.
 pub fn ranges(ports: &[(u16, bool)], mut each: impl FnMut(PortRange)) {
     let mut open = None;
     for &(port, end) in ports {

@@ -1,10 +1,10 @@
-//! Which set a target belongs to, what it is called, and which sets stand.
+//! Which set a target belongs to, what that set is called, and which sets the table has.
 
 use super::Full;
 use crate::addr::{Addr, Prefix};
 use crate::blocklist::Scope;
 
-/// Scopes 0 to `MAX_SCOPES - 1` can be installed.
+/// Bans of the scopes from 0 to `MAX_SCOPES` − 1 can be put into the kernel.
 pub const MAX_SCOPES: usize = 64;
 
 /// A set of addresses: one family, one prefix length, one scope. Orders by scope, then family, then length.
@@ -28,7 +28,7 @@ impl Set {
         Self { scope, v6: !target.is_v4(), len: target.family_len() }
     }
 
-    /// The ports it is about.
+    /// The scope whose ports its rule looks at.
     pub const fn scope(self) -> Scope {
         self.scope
     }
@@ -70,7 +70,7 @@ impl Set {
         name
     }
 
-    /// The set of this name; `None` where the name is no set's that [`Set::name`] gives.
+    /// The set of this name; `None` where [`Set::name`] gives no set that name.
     pub fn named(name: &[u8]) -> Option<Self> {
         let (kind, rest) = name.split_at_checked(3)?;
         let (family, rest) = rest.split_first()?;
@@ -93,7 +93,7 @@ impl Set {
         (rest.is_empty() && set.name().as_bytes() == name).then_some(set)
     }
 
-    /// The target that is kept as `key`; `None` where a key of this set has another length.
+    /// The target that has this key in the set; `None` where the key has the wrong length.
     pub fn target(self, key: &[u8]) -> Option<Prefix> {
         if self.v6 {
             return Some(Prefix::new(Addr::v6(key.try_into().ok()?), self.len));
@@ -149,7 +149,7 @@ impl Name {
     }
 }
 
-/// What the table is known to hold: which scopes are installed and which sets stand. 1.6 KB.
+/// What the table is known to hold: the scopes whose port sets it has, and its sets of addresses. 1.6 KB.
 #[derive(Clone, Debug)]
 pub struct Layout {
     scopes: [Option<[u32; 6]>; MAX_SCOPES],
@@ -173,7 +173,11 @@ impl Layout {
         Self { scopes, sets: 0, rules: 0 }
     }
 
-    /// Notes that the port set of `scope` stands. [`Full`] from [`MAX_SCOPES`] on; scope 0 has no port set.
+    /// Notes that the table has the port set of `scope`. Scope 0 has none and needs none.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`] for [`MAX_SCOPES`] and above.
     pub fn add_scope(&mut self, scope: Scope) -> Result<(), Full> {
         let slot = self.scopes.get_mut(usize::from(scope)).ok_or(Full)?;
         if slot.is_none() {
@@ -183,18 +187,18 @@ impl Layout {
         Ok(())
     }
 
-    /// Whether bans of `scope` can be told to the kernel.
+    /// Whether bans of `scope` can be put into the kernel.
     pub fn has_scope(&self, scope: Scope) -> bool {
         self.scopes.get(usize::from(scope)).is_some_and(Option::is_some)
     }
 
-    /// Whether `set` stands.
+    /// Whether the table has `set`.
     pub fn has(&self, set: Set) -> bool {
         let bits = self.scopes.get(usize::from(set.scope)).and_then(Option::as_ref);
         bits.and_then(|b| b.get(set.bit() / 32)).is_some_and(|w| w >> (set.bit() % 32) & 1 == 1)
     }
 
-    /// Notes that `set` and its rule stand. Nothing where its scope is not installed.
+    /// Notes that the table has `set` and its rule; ignored where the port set of its scope is missing.
     pub fn add(&mut self, set: Set) {
         if self.has(set) {
             return;

@@ -1,11 +1,13 @@
 //! nftables over raw netlink: what the kernel is told, and what it answers.
 //!
-//! In: [`Change`](crate::blocklist::Change)s, put into a [`Queue`] over lent slots. Out: datagrams in a lent
-//! buffer ([`Batch`]), and [`Answer`]s read from the kernel's bytes. No socket here: `host::nft` has it. Times
-//! are milliseconds. A full buffer or queue is [`Full`]: send, then go on where it stopped. Nothing panics, and
-//! no answer, however malformed, is trusted further than its bounds.
+//! In: [`Change`](crate::blocklist::Change)s, put into a [`Queue`] over lent slots. Out: datagrams in a lent buffer
+//! ([`Batch`]), and [`Answer`]s read from the kernel's bytes. The socket is in `host::nft`. Times are milliseconds. A full
+//! buffer or queue is [`Full`]: send, then go on where it stopped. Nothing panics, however malformed an answer is.
 //!
-//! # What stands in the kernel
+//! `queue` merges changes, `objects` writes each kind of message in the format of `wire`, `layout` knows which sets exist;
+//! `answer` and `dump` read what the kernel sends.
+//!
+//! # The table in the kernel
 //!
 //! ```text
 //! table inet edgeban {
@@ -23,16 +25,15 @@
 //! ```
 //!
 //! - **Raw prerouting** comes before conntrack and routing: established and forwarded packets are covered.
-//! - **A set for each prefix length in use**, made with its rule when the first prefix of that length comes.
-//!   Prefixes of one length cannot overlap without being equal, so a /16 within a banned /8 is an element as any
-//!   other: each has its own timeout and leaves alone. In one interval set the kernel refuses overlaps (EEXIST),
-//!   and an inner ban that outlives the outer one would have to be put back by a daemon that may not run any
-//!   more. Hash sets also cost less: with 10,000 IPv6 /64 one more takes 46 µs, and 1,222 µs in an interval set
-//!   (Linux 6.18). The price is one lookup a packet for each length in use; lengths come from the
-//!   configuration and from people, never from an attacker.
-//! - **Kernel timeouts are the expiry.** An expired ban needs no message, and a stopped daemon leaves no ban
-//!   behind for ever. A permanent ban has no timeout.
-//! - **Sets have no size**: expired elements count until the kernel collects them, and the blocklist is the bound.
+//! - **A set for each prefix length in use**, made with its rule when the first prefix of that length comes. Prefixes of one
+//!   length are equal or do not overlap, so a /16 within a banned /8 is an element with its own timeout. An interval set
+//!   refuses overlaps (EEXIST): an inner ban that outlives the outer one would have to be added when the outer one ends, by
+//!   a daemon that may no longer run. Hash sets also cost less: adding an IPv6 /64 to 10,000 takes 46 µs, and 1,222 µs
+//!   in an interval set (Linux 6.18). The price is one lookup per packet for each length in use. Lengths come from the
+//!   configuration and from bans by hand, never from an attacker.
+//! - **The kernel's timeouts end bans.** An expired ban needs no message, and a stopped daemon leaves no ban
+//!   behind for ever but the permanent ones, which have no timeout.
+//! - **Sets have no maximum size**: expired elements count until the kernel collects them, and the blocklist is bounded.
 //! - An IPv6 prefix shorter than 96 bits is IPv6 only, even where its range holds the mapped IPv4 addresses.
 
 mod answer;

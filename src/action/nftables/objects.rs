@@ -1,4 +1,4 @@
-//! The messages: table, chain, sets, rules, elements, and two questions.
+//! The messages that make and delete the table, its chain, sets, rules and elements, and two questions.
 //!
 //! Numbers are those of linux/netfilter/nf_tables.h; the names beside them are the header's.
 
@@ -30,7 +30,7 @@ const SET_FLAG_INTERVAL: u32 = 0x4;
 const SET_FLAG_TIMEOUT: u32 = 0x10;
 /// NFT_SET_ELEM_INTERVAL_END.
 pub(super) const INTERVAL_END: u32 = 1;
-/// nft's own numbers of types (libnftables' datatype.h); the kernel only hands them back when listing.
+// nft's own numbers for the types of keys (libnftables' datatype.h); the kernel only keeps them for listings.
 const TYPE_IPV4: u32 = 7;
 const TYPE_IPV6: u32 = 8;
 const TYPE_SERVICE: u32 = 13;
@@ -39,7 +39,7 @@ const TYPE_SERVICE: u32 = 13;
 /// one second would walk every set each second.
 const GC_INTERVAL_MS: u32 = 30_000;
 
-/// Longer than this, 300 years, is for ever: the kernel refuses what overflows its nanoseconds.
+/// Timeouts from this on, 300 years, are sent as none: the kernel refuses what overflows its 64 bits of nanoseconds.
 const LONGEST_MS: u64 = 10_000_000_000_000;
 
 /// NFT_REG_1, of 16 bytes.
@@ -67,7 +67,7 @@ pub struct Filled {
 }
 
 impl Batch<'_> {
-    /// Makes the table; fine where it stands already.
+    /// Makes the table; no error where it exists.
     pub fn table_add(&mut self) -> Result<(), Full> {
         self.message(NEWTABLE, NLM_F_CREATE, |b| {
             b.text(1, TABLE.as_bytes())?; // NFTA_TABLE_NAME
@@ -107,7 +107,8 @@ impl Batch<'_> {
         })
     }
 
-    /// Makes the port set of `scope` and fills it with `ports`, which are in order and neither overlap nor touch.
+    /// Makes the port set of `scope` and fills it with `ports`, which must be sorted and neither overlap nor touch. `id` has to
+    /// be unique within the batch.
     pub fn ports_add(&mut self, scope: Scope, ports: &[PortRange], id: u32) -> Result<(), Full> {
         let name = Name::ports(scope);
         self.message(NEWSET, NLM_F_CREATE, |b| {
@@ -127,7 +128,7 @@ impl Batch<'_> {
             b.nest(3, |b| {
                 for (first, last) in ports {
                     b.element(&first.to_be_bytes(), None)?;
-                    // What follows the last port of all has no number: the range is open.
+                    // A range up to 65,535 has no end element: no port comes after it.
                     if let Some(after) = last.checked_add(1) {
                         b.nest(LIST_ELEM, |b| {
                             b.nest(1, |b| b.bytes(1, &after.to_be_bytes()))?;
@@ -162,8 +163,11 @@ impl Batch<'_> {
         })
     }
 
-    /// One message with as many of `elements` as fit: at most 65,535 bytes of them. Those that
-    /// exist are left as they are. [`Full`], and none taken, where there is no room for one.
+    /// Adds as many of `elements` as fit one message: at most 65,535 bytes of them. Elements that exist are left as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`], and no element taken, where there is no room for one.
     pub fn elements_add(
         &mut self,
         set: Set,
@@ -172,7 +176,7 @@ impl Batch<'_> {
         self.elements(NEWSETELEM, NLM_F_CREATE, set, elements)
     }
 
-    /// As [`Batch::elements_add`], but deletes. The batch fails with ENOENT where one is missing.
+    /// As [`Batch::elements_add`], but deletes. The kernel refuses the whole batch (ENOENT) where one is missing.
     pub fn elements_delete(
         &mut self,
         set: Set,
@@ -256,14 +260,14 @@ impl Batch<'_> {
             b.number(1, REG_1)?;
             b.number(2, 16) // NFT_META_L4PROTO
         })?;
-        // TCP is 6 and UDP 17; of what lies between nothing is in use.
+        // From TCP (6) to UDP (17); the protocols between them are not in use.
         self.expression(b"range", |b| {
             b.number(1, REG_1)?; // NFTA_RANGE_SREG
             b.number(2, 0)?; // NFTA_RANGE_OP: NFT_RANGE_EQ
             b.nest(3, |b| b.bytes(1, &[6]))?; // NFTA_RANGE_FROM_DATA
             b.nest(4, |b| b.bytes(1, &[17])) // NFTA_RANGE_TO_DATA
         })?;
-        // The destination port lies at the same place in both.
+        // TCP and UDP have the destination port at the same offset.
         self.payload(REG_1, 2, 2, 2)?;
         self.lookup(REG_1, &Name::ports(scope))
     }
@@ -311,12 +315,12 @@ pub(super) const fn element_len(set: Set, timeout: bool) -> usize {
     ATTR + ATTR + ATTR + set.key_len() + if timeout { ATTR + 8 } else { 0 }
 }
 
-/// What can be asked about the own table.
+/// What can be asked about edgeban's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Query {
-    /// Does it stand, and how many sets and chains does it hold?
+    /// Does it exist, and how many sets and chains does it hold?
     Table,
-    /// Does the chain stand, and how many rules does it hold?
+    /// Does the chain exist, and how many rules does it hold?
     Chain,
 }
 

@@ -1,10 +1,9 @@
-//! Changes waiting to be told, merged and grouped so that many of them make few messages.
+//! Changes that wait to be sent, merged and grouped so that many of them make few messages.
 //!
-//! Only the last word on a target in a set counts, so the order of the messages may differ from that of the
-//! changes. What is there already is never trusted: kernels before 6.12 leave the timeout of an element as it is
-//! when it is added again, and a batch fails as a whole when it deletes an element that just expired. So each
-//! change of a standing set is *add, delete, add*: the first makes sure that the delete finds something, and
-//! within one batch no packet sees what lies between.
+//! Only the last change of a target in a set counts, so messages need not be in the order of the changes. What a set
+//! already holds is never relied on: kernels before 6.12 keep the old timeout of an element that is added again, and a
+//! batch fails as a whole if it deletes an element that has just expired. So each change to an existing set is *add, delete,
+//! add*: the first makes sure that the delete finds the element, and no packet sees the states within a batch.
 
 use super::layout::{Layout, Set};
 use super::objects::{Element, MOST_ELEMENT_BYTES, element_len, elements_overhead};
@@ -32,7 +31,7 @@ impl Op {
         set: Set::of(Prefix::host(Addr::UNSPECIFIED), 0),
     };
 
-    /// The element, as far as it is to be there at `now`.
+    /// The element that is to be in the set at `now`, if one is.
     fn wanted(&self, now: Instant) -> Option<Element> {
         if self.until == Instant::NEVER {
             return Some(Element { addr: self.addr, timeout: None });
@@ -46,16 +45,16 @@ impl Op {
     }
 }
 
-/// What may stand in the sets that a queue is written to.
+/// What the sets that a queue is written to may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// The table was made anew in this batch or the one before, and filled by this queue only.
+    /// Only what this queue wrote: the table was just made anew.
     Fresh,
-    /// Anything: elements may be there already, or gone already.
+    /// Anything: elements may exist already, or may have expired.
     Standing,
 }
 
-/// How far [`Queue::encode`] came.
+/// How far [`Queue::encode`] got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// All is written; the queue is empty.
@@ -84,19 +83,22 @@ impl<'a> Queue<'a> {
         self.len == 0
     }
 
-    /// Forgets what waits: it will be told from state.
+    /// Drops what waits; the caller will send the whole blocklist instead.
     pub const fn clear(&mut self) {
         self.len = 0;
         self.at = None;
     }
 
-    /// Bans left out because their scope is not installed.
+    /// How many bans were left out because the port set of their scope is missing.
     pub const fn refused(&self) -> Count {
         self.refused
     }
 
-    /// Takes a change. An expiry needs no telling. [`Full`], and nothing taken, where there are not two slots
-    /// left or the queue is being written: encode first.
+    /// Takes a change; expiries are ignored, since the kernel's own timeouts end bans.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`], and nothing taken, where fewer than two slots are free or the queue is being written: encode first.
     pub fn push(&mut self, change: &Change) -> Result<(), Full> {
         match change {
             Change::Added(ban) => self.push_ban(ban),
@@ -115,7 +117,11 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// Takes a ban in force. [`Full`] as in [`Queue::push`].
+    /// Takes a ban in force.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`] as in [`Queue::push`].
     pub fn push_ban(&mut self, ban: &Ban) -> Result<(), Full> {
         self.room_for_two()?;
         self.put(ban.target, ban.scope, ban.until)
@@ -132,9 +138,9 @@ impl<'a> Queue<'a> {
         Ok(())
     }
 
-    /// Writes what waits into `batch`, with the sets and rules that are missing from `layout`, and notes those
-    /// there. Bans whose time is over by `now` are left out. Where the batch is not applied in the end, `layout`
-    /// is wrong and the table has to be made anew.
+    /// Writes what waits into `batch`, with the sets and rules that `layout` lacks, and notes those in `layout`. Bans that are
+    /// over by `now` are left out. If the kernel does not apply the batch, `layout` is wrong and the table has to be made
+    /// anew.
     pub fn encode(
         &mut self,
         batch: &mut Batch<'_>,
@@ -173,7 +179,7 @@ impl<'a> Queue<'a> {
         Progress::Done
     }
 
-    /// Sorts by set and address, and keeps the last word on each.
+    /// Sorts by set and address, and keeps the last change of each.
     fn sort(&mut self) {
         let ops = self.ops.get_mut(..self.len).unwrap_or(&mut []);
         ops.sort_unstable_by_key(|op| (op.set, op.addr, op.order));
@@ -190,7 +196,7 @@ impl<'a> Queue<'a> {
     }
 }
 
-/// Writes the head of `run`, all of one set, and says how many.
+/// Writes as much as fits of `run`, whose changes are all of `set`; returns how many changes.
 fn write(
     batch: &mut Batch<'_>,
     layout: &mut Layout,
@@ -204,7 +210,7 @@ fn write(
         if !run.iter().any(|op| op.wanted(now).is_some()) {
             return Ok(run.len());
         }
-        // Where the rule does not fit any more, the next batch adds the set again, which the kernel takes.
+        // If the rule does not fit any more, the next batch adds the set again, which is no error.
         batch.set_add(set, layout.table_uses())?;
         batch.rule_add(set)?;
         layout.add(set);

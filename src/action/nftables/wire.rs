@@ -1,8 +1,8 @@
 //! Netlink messages written into lent memory: headers, attributes, nests, and the batch around them.
 //!
-//! Netlink's own numbers (message and attribute headers) are in the byte order of the machine, nf_tables'
-//! values big-endian (linux/netlink.h, linux/netfilter/nfnetlink.h). A message that does not fit leaves the
-//! batch as it was and is [`Full`]; nothing here panics.
+//! Message and attribute headers, which are netlink's, have the byte order of the machine; values, which are nf_tables', are
+//! big-endian (linux/netlink.h, linux/netfilter/nfnetlink.h). A message that does not fit leaves the batch as it was and
+//! is [`Full`]; nothing here panics.
 
 /// The lent buffer has no room for this message: send what is there, begin again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,13 +27,12 @@ pub(super) const HEADERS: usize = 20;
 /// `struct nlattr`.
 pub(super) const ATTR: usize = 4;
 
-/// The smallest buffer that a [`Batch`] works in: whatever is written here fits one alone.
+/// The smallest buffer of a [`Batch`], in bytes: any single message of the host fits it.
 pub const MIN_BUFFER: usize = 4096;
 
-/// Messages that the kernel applies all or not at all, written one after the other into a lent buffer.
+/// Messages that the kernel applies as a whole or not at all, written one after the other into a lent buffer.
 ///
-/// Sequence numbers count up by one a message from the number given to [`Batch::begin`], so that an error
-/// answer says which message it means.
+/// The messages are numbered from the number given to [`Batch::begin`], so that an error answer says which one it means.
 pub struct Batch<'b> {
     buf: &'b mut [u8],
     len: usize,
@@ -52,7 +51,7 @@ pub struct Finished<'b> {
     pub first: u32,
     /// How many sequence numbers it uses.
     pub messages: u32,
-    /// The sequence number that is acknowledged where all went well.
+    /// The sequence number that the kernel acknowledges if all went well.
     pub ack: u32,
 }
 
@@ -87,12 +86,16 @@ impl<'b> Batch<'b> {
 
     /// How many bytes are left for messages.
     pub const fn room(&self) -> usize {
-        // The end message is always kept room for.
+        // Without the room for the end message.
         self.buf.len().saturating_sub(self.len).saturating_sub(HEADERS)
     }
 
-    /// Closes the batch and asks for an acknowledgement of its last message: an older kernel gives none for
-    /// the end message itself. [`Full`] where the batch is empty, for it would never be answered.
+    /// Closes the batch and asks for an acknowledgement of its last message, since older kernels do not acknowledge the end
+    /// message.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`] where the batch is empty: it would never be acknowledged.
     pub fn finish(mut self) -> Result<Finished<'b>, Full> {
         let last = self.last.ok_or(Full)?;
         let ack = self.first.wrapping_add(self.messages).wrapping_sub(1);
