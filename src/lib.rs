@@ -32,7 +32,7 @@
 //! [`engine::Engine::line`] is the whole path, and a good place to start reading:
 //!
 //! 1. A source, or the board's UART, reads bytes; [`frame::Framer`] cuts them into lines.
-//! 2. [`syslog::parse_here`] finds the program, the process id and the message text in a line.
+//! 2. [`syslog::parse`] finds the program, the process id and the message text in a line.
 //! 3. [`matcher::Matcher::wanted`] picks the filters that read this program. Most lines end here.
 //! 4. [`matcher::Matcher::each`] runs their rules; one that matches gives a [`matcher::Hit`].
 //! 5. [`session::Sessions::feed`] joins it with other lines of the same session; a [`session::Failure`] comes out

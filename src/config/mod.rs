@@ -230,7 +230,7 @@ impl SourceKind {
 /// How a byte stream is cut into lines; see [`crate::frame::Framing`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Framing {
-    /// By how the stream starts: octet counts if with a count, else newlines.
+    /// On tcp by how the stream starts: octet counts if with a count, else newlines. On stdin newlines.
     #[default]
     Auto,
     /// By newlines (and NULs).

@@ -1,8 +1,8 @@
 //! Memory that lives as long as what borrows it.
 //!
-//! The core borrows its tables. On a board they are statics; on the host a reload must give them back. What an
-//! [`Arena`] hands out is borrowed from it, and freed when it is dropped. Who keeps both in one struct lends it with
-//! [`Arena::lend`].
+//! The core borrows its tables. On a board they are statics; on the host a reload must free those it replaces. What an
+//! [`Arena`] hands out is borrowed from it, and freed when the arena is dropped. A struct that holds both the arena and what
+//! is borrowed from it uses [`Arena::lend`].
 
 use core::cell::RefCell;
 use std::boxed::Box;
@@ -22,7 +22,7 @@ impl<T> Held for Owned<T> {}
 impl<T> Drop for Owned<T> {
     fn drop(&mut self) {
         // SAFETY: the pointer came from `Box::into_raw` in `keep_slice` and is freed here only. The references
-        // that were handed out are gone, being borrowed from the arena.
+        // that were handed out have ended, since they borrow from the arena.
         drop(unsafe { Box::from_raw(self.0) });
     }
 }
@@ -42,12 +42,12 @@ impl Arena {
         core::str::from_utf8(self.keep_slice(text.as_bytes().to_vec())).unwrap_or("")
     }
 
-    /// This arena as if it were never dropped, for a struct that holds it together with what borrows from it. It may
-    /// be moved, since what it hands out stays where it is.
+    /// This arena with the lifetime of one that is never dropped, for a struct that holds it together with what borrows
+    /// from it. The arena may be moved: what it hands out stays where it is.
     ///
     /// # Safety
-    /// The reference is not used once the arena is moved, and nothing that was handed out through it once the arena is
-    /// dropped.
+    /// The reference must not be used after the arena is moved. What was handed out through it must not be used after the
+    /// arena is dropped.
     pub(super) unsafe fn lend(&self) -> &'static Self {
         // SAFETY: the caller's promise.
         unsafe { &*core::ptr::from_ref(self) }

@@ -1,4 +1,4 @@
-//! The client side of the control socket: one request, its reply, and what the exit code says.
+//! The client side of the control socket: sends one request, prints its reply and gives the exit code.
 
 use super::human;
 use super::value::Value;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-/// The longest silence of a daemon that is taken for work.
+/// How long to wait for a daemon that says nothing.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest line of a reply in bytes.
 const LONGEST: u64 = 1 << 20;
@@ -25,7 +25,7 @@ pub enum Error {
     Denied(PathBuf),
     /// The daemon closed the connection before its reply was whole.
     Cut,
-    /// The daemon was silent for ten seconds.
+    /// The daemon said nothing for ten seconds.
     Silent,
     /// The reply is not the protocol's.
     Garbled,
@@ -88,7 +88,7 @@ pub fn ask(
             Ok(_) => {}
         }
         each(line.trim_end()).map_err(Error::Output)?;
-        // Every last line, and no other, starts so.
+        // Only the last line of a reply starts with this.
         if line.starts_with("{\"ok\":") {
             return Ok(());
         }
@@ -109,7 +109,7 @@ pub fn run(
         Ok(None) => 0,
         Ok(Some(refusal)) => {
             for line in refusal.lines() {
-                // Problems of a configuration have their places in front, as those that `check` finds.
+                // Problems of a configuration start with their place, as in `check`, and take no prefix.
                 let place = line.split(':').nth(1).unwrap_or("");
                 let placed = !place.is_empty() && place.bytes().all(|b| b.is_ascii_digit());
                 let _ = writeln!(err, "{}{}", if placed { "" } else { "edgeban: " }, human::plain(line));
@@ -125,7 +125,7 @@ pub fn run(
     }
 }
 
-/// What the daemon refused, if it did.
+/// Asks and prints. Returns what the daemon said if it refused.
 fn show(
     socket: &Path,
     request: &Request<'_>,
@@ -133,7 +133,7 @@ fn show(
     now: i64,
     out: &mut dyn Write,
 ) -> Result<Option<String>, Error> {
-    // Whom a jail has banned is what people ask its status for.
+    // The status of one jail also lists whom it has banned.
     let of_jail = matches!(request, Request::Status { jail: Some(_) }) && !json;
     let (mut rows, mut lasts) = (Vec::new(), Vec::new());
     for asked in core::iter::once(request).chain(of_jail.then_some(&Request::Bans)) {

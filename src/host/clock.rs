@@ -5,8 +5,7 @@ use crate::time::Instant;
 use crate::time::civil::{Calendar, Civil, Stamp};
 use core::cell::Cell;
 
-/// What the engine's clock says at boot: 34 years, more than any `findtime`, so that a line that was written before has a place
-/// on it.
+/// The engine's time at boot: 34 years, more than any `findtime`, so that lines written before the boot have a time too.
 const AT_BOOT: u64 = 1 << 40;
 
 /// Now on `CLOCK_MONOTONIC`, in milliseconds. The kernel's ban timeouts run on the same clock.
@@ -56,8 +55,8 @@ pub fn local_epoch(date: &Civil) -> Option<i64> {
     (tm.tm_wday >= 0).then_some(t as i64)
 }
 
-/// The local zone for a log's dates. Remembers the half hour it was asked about last: a log asks about the
-/// same one thousands of times, and the libc takes microseconds. Zones change on half hours.
+/// The local zone for a log's dates. Remembers the answer for the half hour it was asked about last, since a log asks about
+/// the same one thousands of times and the libc takes microseconds. Zones change only at half hours.
 #[derive(Default)]
 pub struct Local(Cell<Option<([u16; 5], i32)>>);
 

@@ -1,4 +1,4 @@
-//! The configuration file: found, read, judged.
+//! Finds and reads the configuration file; [`crate::config`] says what is wrong with it.
 
 use super::sys::file::append;
 use crate::config::{CANDIDATES, Known, Settings};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-/// Where a configuration is looked for when none is named.
+/// Where a configuration is looked for when none is named: the first that exists is read.
 pub const PATHS: [&str; 2] = ["/etc/config/edgeban", "/etc/edgeban/edgeban.conf"];
 
 /// The longest configuration in bytes.
@@ -27,7 +27,7 @@ pub enum Error {
 }
 
 impl fmt::Display for Error {
-    /// `path:line: message`, one line a problem.
+    /// `path:line: message`, one line for each problem.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
@@ -69,7 +69,8 @@ pub fn load(path: Option<&Path>, known: &[Known<'_>]) -> Result<(Box<Settings>, 
     };
     let mut problems = Vec::new();
     settings.read(&text, known, &mut |p| {
-        // By line, which they nearly are: a section's end is told behind its lines. (A sort is five kilobytes of code.)
+        // Kept sorted by line. They nearly come so: only what is wrong with a whole section comes after its lines. (A sort
+        // would be five kilobytes of code.)
         let behind = problems.iter().rposition(|(line, _): &(u32, String)| *line <= p.line);
         problems.insert(behind.map_or(0, |at| at + 1), (p.line, p.to_string()));
     });
@@ -82,8 +83,8 @@ pub fn load(path: Option<&Path>, known: &[Known<'_>]) -> Result<(Box<Settings>, 
     Ok((settings, Some(path)))
 }
 
-/// Where a user without root has the control socket when nothing else is said: in their own runtime directory, which
-/// nobody else can write to. `None` where there is none, or the configuration names a socket of its own.
+/// Where a user without root has the control socket by default: in their own runtime directory, which nobody else can write
+/// to. `None` without such a directory, or where the configuration names a socket.
 pub fn own_control(settings: &Settings) -> Option<PathBuf> {
     if settings.global.control != crate::config::CONTROL {
         return None;

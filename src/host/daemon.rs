@@ -1,8 +1,8 @@
 //! The daemon: sources, engine, firewall and control socket around one epoll loop, in one thread.
 //!
-//! A turn serves what is ready, expires what is over, sends the firewall one batch of all that changed, and looks
-//! when to wake next. State lives in the engine and the kernel only: a sink that fails is rebuilt from the
-//! blocklist, at once and then ever more seldom; a reload builds everything new before anything old goes.
+//! Each turn serves what is ready, ends the bans that are over, sends the firewall one batch of all changes, and works out
+//! when to wake next. The engine's blocklist is the only state: after an error the firewall's table is made anew from it, at
+//! once and then after growing pauses. A reload builds everything new before it drops anything old.
 
 use super::cli::check;
 use super::firewall::{Firewalling, Live, Telling, firewall};
@@ -37,22 +37,22 @@ const NETLINK: u8 = 2;
 const MOVES: u8 = 4;
 /// [`Token::owner`] of the signals.
 const SIGNALS: u8 = 3;
-/// Expired bans a turn.
+/// The most bans that one turn ends.
 const EXPIRIES: usize = 512;
 /// Streams whose last failure is remembered for "last message repeated".
 const STREAMS: usize = 64;
-/// How often this host's own addresses are looked at, whatever the kernel says, and other such rounds are made.
+/// How often this host's own addresses are read, even if the kernel announces no change.
 const OWN: Duration = Duration::from_secs(30);
-/// The shortest time between two looks: a router may learn routes all the time.
+/// The shortest time between two readings: a router may learn routes all the time.
 const OWN_AGAIN: Duration = Duration::from_secs(1);
-/// The pause between two makings of a table that somebody keeps changing: it grows from the first to the second,
-/// within which it is to be whole again, and begins anew after [`CALM`].
+/// The pause before a table that somebody keeps changing is made anew again. It doubles from the first to the second value,
+/// and starts again after [`CALM`] without a change. The second is below one second, within which a ban must be back.
 const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(800)];
 /// See [`PAUSES`].
 const CALM: Duration = Duration::from_secs(10);
-/// How often it is looked whether the control socket is there.
+/// How often to check that the control socket still exists.
 const LOOK: Duration = Duration::from_secs(10);
-/// The shortest time between two times that code which has run is given back.
+/// The shortest time between two calls of [`memory::trim`].
 const TRIM: Duration = Duration::from_millis(250);
 /// The longest pause between two tries to rebuild the firewall's table; the first is at once.
 const SLOWEST: Duration = Duration::from_secs(60);
@@ -67,7 +67,7 @@ pub(super) struct Plan {
     pub path: Option<PathBuf>,
     /// The control socket, where it is not the configuration's.
     pub control: Option<PathBuf>,
-    /// Decide and drop nothing.
+    /// Decide on bans, and drop nothing.
     pub dry_run: bool,
 }
 
@@ -84,19 +84,19 @@ pub(super) struct Core {
     pub listed: u64,
     poller: Poller,
     plan: (Option<PathBuf>, Option<PathBuf>),
-    /// What the start was from: some of it holds until the next one.
+    /// The global section at the start: some options take effect only at the next start.
     begun: Box<config::Global>,
     own: Vec<(Prefix, Why)>,
     own_next: Instant,
     own_looked: Instant,
-    /// It is said that they could not be read.
+    /// Whether it was logged that they cannot be read.
     own_unread: bool,
     moves: Option<own::Moves>,
     specs: Vec<(Spec, u32)>,
     /// Jails that each source is for, by its number.
     masks: Vec<u32>,
     trimmed: Instant,
-    /// Something has run since.
+    /// Whether something has run since.
     untrimmed: bool,
     stop: bool,
 }
@@ -107,9 +107,9 @@ pub(super) struct Daemon {
     server: Option<Server>,
     /// The control socket that was asked for.
     asked: Option<PathBuf>,
-    /// When to look whether it is there; in a dry run it need not be.
+    /// When to check that it exists; never in a dry run.
     look: Instant,
-    /// It is said that it was removed and cannot be made.
+    /// Whether it was logged that it was removed and cannot be made.
     lost: bool,
     signals: SignalFd,
 }
@@ -130,7 +130,7 @@ impl Daemon {
         let now = clock::now();
         info!("edgeban {}, {}", env!("CARGO_PKG_VERSION"), check::called(path.as_deref()));
 
-        // Before the first look, so that nothing falls between the two.
+        // Before the addresses are read, so that no change between the two is missed.
         let moves = own::Moves::watch(&poller, Token::new(MOVES, 0, 0));
         let own = own::addresses().map_err(|e| format!("this host's addresses cannot be read: {e}"))?;
         let loaded = Loaded::new(loaded.settings, &own, None)
@@ -141,10 +141,10 @@ impl Daemon {
             return Err("the kernel gives no random numbers".to_string());
         };
         let engine = memory::engine(settings, ring(settings), STREAMS, [a, b, c])?;
-        // Before anything is touched: it may be another edgeban's.
+        // Before anything is changed: another edgeban may be running.
         let server = serve(control.clone(), settings, dry_run)?;
         let firewall = firewall(settings, dry_run, now)?;
-        // A dry run would move the places from which the real one goes on.
+        // No state file in a dry run: it would change where the real run goes on in its files.
         let state = (!dry_run).then(|| state_file(settings));
         super::source::set_longest(settings.global.max_line as usize);
         let begun = Box::new(settings.global.clone());
@@ -191,7 +191,7 @@ impl Daemon {
     /// # Errors
     /// The event loop failed.
     pub(super) fn run(&mut self) -> Result<(), String> {
-        // Files are looked at now: what is written to them once it is said that all is ready is not the past.
+        // Files are opened before `ready` is logged: lines written after that are new ones.
         let now = clock::now();
         self.core.serve(None, now);
         self.core.settle(now);
@@ -276,7 +276,7 @@ impl Daemon {
 }
 
 impl Core {
-    /// Tells the engine a line, or all that happened in it, and the firewall what follows.
+    /// The engine, its rules, and the watcher that logs bans and passes them to the firewall.
     pub(super) fn live<'c>(
         &'c mut self,
         now: Instant,
@@ -303,7 +303,8 @@ impl Core {
             let from = meta
                 .from
                 .map_or(0, |addr| addr.words().into_iter().fold(0, |h: u32, w| h.rotate_left(5) ^ w));
-            // Odd, so that neighbours differ below: few streams have a place each among those remembered.
+            // Times an odd number, so that neighbouring keys still differ in the low bits, which choose a stream's place among
+            // those remembered.
             let stream = (key.0 ^ from).wrapping_mul(0x9e37_79b1).wrapping_add(id.0.into());
             let jails = masks.get(usize::from(id.0)).copied().unwrap_or(u32::MAX);
             engine.line(rules, line, &Input { stream, jails, clock }, &mut live);
@@ -314,8 +315,8 @@ impl Core {
         }
     }
 
-    /// Gives back what a turn needed, once it is over: a daemon that waits holds little more than its tables. At once
-    /// where the last client `left`, whose requests need more than log lines do.
+    /// Gives back the memory that turns needed, so that a daemon that waits holds little more than its tables. At most once
+    /// in [`TRIM`], but at once where the last client has `left`, whose requests need more than log lines do.
     fn trim(&mut self, now: Instant, left: bool) {
         self.untrimmed = now < self.trimmed + TRIM && !left;
         if !self.untrimmed {
@@ -324,9 +325,9 @@ impl Core {
         }
     }
 
-    /// What a turn ends with.
+    /// The end of each turn: own addresses, expiry, firewall.
     pub(super) fn settle(&mut self, now: Instant) {
-        // Before the firewall is told, whom it may set free.
+        // Before the firewall is told, since it may lift bans.
         if now >= self.own_next {
             self.renew_own(now);
         }
@@ -342,7 +343,8 @@ impl Core {
         self.heal(now);
     }
 
-    /// Looks at this host's own addresses and gateways, and does what else is done now and then.
+    /// Reads this host's own addresses and gateways, and lifts bans that hold one. As often, makes room at the mark that keeps a
+    /// second edgeban away.
     fn renew_own(&mut self, now: Instant) {
         if let Firewalling::On { sole: Some(sole), .. } = &self.firewall {
             sole.let_in();
@@ -351,7 +353,7 @@ impl Core {
         let own = match own::addresses() {
             Ok(own) => own,
             Err(e) => {
-                // What was known holds on: without it this host could ban itself.
+                // The last known addresses stay in use: without them this host could ban itself.
                 if !core::mem::replace(&mut self.own_unread, true) {
                     warn!("this host's addresses cannot be read: {e}; those known so far hold on");
                 }
@@ -370,7 +372,7 @@ impl Core {
         self.pardon(now);
     }
 
-    /// Lifts the bans of those who are never banned by the rules that hold now.
+    /// Lifts bans that the current rules do not permit.
     fn pardon(&mut self, now: Instant) {
         let (engine, rules, mut live) = self.live(now);
         let lifted = engine.pardon(rules, &mut live);
@@ -379,7 +381,7 @@ impl Core {
         }
     }
 
-    /// Rebuilds a firewall table that is not what it should be, if it is time to.
+    /// Makes the firewall's table anew where it is not what it should be, once its pause is over.
     fn heal(&mut self, now: Instant) {
         let Self { engine, loaded, firewall, .. } = self;
         let Firewalling::On { sink, retry: (next, pause), error, .. } = firewall else { return };
@@ -411,10 +413,10 @@ impl Core {
         }
     }
 
-    /// Reads what the kernel says of the ruleset.
+    /// Reads the kernel's announcements of ruleset changes.
     fn hear(&mut self) {
         let Firewalling::On { sink, error, .. } = &mut self.firewall else { return };
-        // A table that is to be made anew anyway was told of already.
+        // Of a table that is to be made anew anyway it was said before.
         let stale = sink.is_stale();
         match sink.read_events() {
             Ok(true) => {}
@@ -424,7 +426,7 @@ impl Core {
         }
     }
 
-    /// The kernel says that an address or a route changed: looked at in this turn, but once a second at most.
+    /// The kernel announces that an address or a route changed: all are read in this turn, but at most once a second.
     fn moved(&mut self) {
         if self.moves.as_ref().is_some_and(own::Moves::read) {
             self.own_next = self.own_next.min(self.own_looked + OWN_AGAIN);
@@ -450,7 +452,7 @@ impl Core {
             .filter(|source| source.enabled)
             .map(|source| (spec(source), mask(source, &loaded.settings, loaded.rules())))
             .collect();
-        // IPv6 last: a socket for all of it makes do without IPv4 where that has one already.
+        // IPv6 last: a socket for [::] goes without IPv4 where that already has a socket.
         let mut wanted: Vec<Spec> = Vec::with_capacity(specs.len());
         for six in [false, true] {
             wanted.extend(specs.iter().map(|(spec, _)| spec).filter(|s| s.is_v6() == six).cloned());
@@ -489,8 +491,11 @@ impl Core {
         Some(self.sources.timeout(now).map_or(own, |sources| sources.min(own)))
     }
 
-    /// Reads the configuration again. All of it is checked and built before anything changes. Returns what else there
-    /// is to say.
+    /// Reads the configuration again; all of it is checked and built before anything changes. Returns a warning if a part
+    /// takes effect only at the next start.
+    ///
+    /// # Errors
+    /// Every problem, a line each; nothing has changed then.
     pub(super) fn reload(&mut self) -> Result<Option<String>, String> {
         let done = self.reloaded();
         match &done {
@@ -551,7 +556,7 @@ impl Core {
         self.plan.1 = path;
         self.pardon(now);
         self.apply_sources(now);
-        // In this turn: who reloads may have changed addresses, too.
+        // Read in this turn, since addresses may have changed along with the configuration.
         self.own_next = now;
         if scopes_changed && let Firewalling::On { sink, retry, .. } = &mut self.firewall {
             sink.invalidate();
@@ -561,7 +566,7 @@ impl Core {
     }
 }
 
-/// Whether a line says when it was written.
+/// Whether a line has a date that can be read.
 fn is_dated(line: &[u8], calendar: &Calendar<'_>) -> bool {
     match syslog::parse(line) {
         Parsed::Message(message) => {

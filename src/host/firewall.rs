@@ -1,4 +1,4 @@
-//! The firewall as the daemon has it, and what tells it and the log of every ban.
+//! The daemon's firewall, and the watcher that tells it and the log of every ban.
 
 use super::nft::{NftError, NftSink};
 use super::sole::{Sole, Taken};
@@ -17,7 +17,7 @@ use std::vec;
 
 /// Bytes of a netlink batch.
 const BATCH: usize = 64 * 1024;
-/// Changes that wait for the end of a turn.
+/// The most changes that wait for the end of a turn; more are sent at once.
 const CHANGES: usize = 1024;
 
 /// The firewall, or why there is none.
@@ -30,17 +30,17 @@ pub(super) enum Firewalling {
         retry: (Instant, Duration),
         /// What went wrong last.
         error: Option<NftError>,
-        /// That no other edgeban does the same.
+        /// The mark that keeps a second edgeban from the same table.
         sole: Option<Sole>,
     },
-    /// Only the blocklist in memory knows.
+    /// Bans are only listed, for this reason.
     Off(String),
 }
 
 /// Opens the firewall that the settings ask for.
 ///
 /// # Errors
-/// They insist on nftables, and it is not to be had; or another edgeban has the table.
+/// The settings insist on nftables and it cannot be used, or another edgeban has the table.
 pub(super) fn firewall(settings: &Settings, dry_run: bool, now: Instant) -> Result<Firewalling, String> {
     if dry_run {
         info!("dry run: bans are decided and listed, nothing is dropped");
@@ -83,15 +83,15 @@ const SECOND: Duration = Duration::from_secs(1);
 /// The shortest time between two warnings that the blocklist is full.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// How much of the bans was told lately.
+/// Limits how many bans are logged one by one.
 #[derive(Debug)]
 pub(super) struct Telling {
     /// The second that is counted.
     since: Instant,
     told: u32,
-    /// Bans and ends of bans that were not told.
+    /// Bans and ends of bans that were not logged.
     untold: [u32; 2],
-    /// Bans refused since the start, as far as they were told, and when they may be told again.
+    /// Bans refused that were logged, and when the next may be logged.
     refused: (u64, Instant),
 }
 
@@ -100,7 +100,7 @@ impl Telling {
         Self { since: now, told: 0, untold: [0; 2], refused: (0, now) }
     }
 
-    /// Whether one more may be told; else it is counted, as a ban or the end of one.
+    /// Whether one more may be logged; if not it is counted, as a ban or as the end of one.
     fn may(&mut self, now: Instant, end: bool) -> bool {
         self.sum_up(now);
         let may = self.told < TOLD;
@@ -112,7 +112,7 @@ impl Telling {
         may
     }
 
-    /// Says how many were not told, once their second is over.
+    /// Logs how many were left out, once their second is over.
     pub(super) fn sum_up(&mut self, now: Instant) {
         if now.since(self.since) < SECOND {
             return;
@@ -143,12 +143,12 @@ impl Telling {
     }
 }
 
-/// Hears the engine, tells the log and the firewall.
+/// The engine's [`Watcher`]: writes to the log and tells the firewall.
 pub(super) struct Live<'c> {
     pub rules: &'c Rules<'c>,
     pub firewall: &'c mut Firewalling,
     pub now: Instant,
-    /// Of the change that comes next: by which jail and for how many failures.
+    /// The jail and the failures of the sentence whose change comes next.
     pub sentence: Option<(JailId, u32)>,
     pub telling: &'c mut Telling,
 }

@@ -1,4 +1,4 @@
-//! Replies as people read them: aligned columns, durations as `1h23m`.
+//! Replies as text for people: aligned columns, durations as `1h23m`.
 //!
 //! Names and messages may carry hostile bytes: control characters and characters that change the direction of writing
 //! are shown as `?`, so that no terminal obeys them.

@@ -1,10 +1,10 @@
-//! Settings to [`Rules`]: filters found or compiled, jails in their places, port sets numbered.
+//! Settings to [`Rules`]: finds or compiles filters, gives jails their places and port sets their numbers.
 //!
-//! In: checked [`Settings`] and what was loaded before. Out: a [`Loaded`] that owns everything its rules name, or
-//! every reason why not, each with its file and line. Nothing of the running engine changes before the caller swaps.
+//! In: checked [`Settings`] and what was loaded before. Out: a [`Loaded`] that owns everything its rules refer to, or all
+//! errors, each with its file and line. Nothing of the running engine changes before the caller swaps the two.
 //!
-//! A jail keeps its place over reloads, found by its name, since the engine's counts and bans know it by number; one
-//! that is gone stays, disabled, as long as there is room. Port sets keep their numbers for the same reason.
+//! The engine's counts and bans refer to a jail by its number. So a jail keeps its place over reloads, found by its name, and
+//! one that is gone stays in its place, disabled, until another needs the room. Port sets keep their numbers likewise.
 
 use super::arena::Arena;
 use super::conf::{self, LONGEST};
@@ -24,7 +24,8 @@ use std::string::{String, ToString};
 use std::vec;
 use std::vec::Vec;
 
-/// Slots of the index over program names: twice what all built-in filters together name, and room for own ones.
+/// Slots of the index over program names, a power of two: more than twice what all built-in filters name, with room for the
+/// names in filters of a user's own.
 const APP_SLOTS: usize = 256;
 
 /// A configuration in use.
@@ -35,7 +36,7 @@ pub struct Loaded {
     pub settings: Box<Settings>,
     /// The port sets: scope n is the n-th, from 1. One that is empty is free.
     pub scopes: Vec<Vec<PortRange>>,
-    /// Of the list of whom nobody bans, which changes with this host's addresses.
+    /// Memory of the allow list, which is replaced when this host's addresses change.
     allowed: Arena,
     _arena: Arena,
 }
@@ -46,7 +47,10 @@ impl Loaded {
         &self.rules
     }
 
-    /// Builds the rules of `settings`. `own` are this host's addresses and gateways, and why they are exempt. `before` is what is in use now.
+    /// Builds the rules of `settings`. `own` are this host's addresses and gateways. `before` is what is in use now.
+    ///
+    /// # Errors
+    /// Every problem as `line: message`, or `path:line:column: message` where it is in a filter's file.
     pub fn new(
         settings: Box<Settings>,
         own: &[(Prefix, Why)],
@@ -75,7 +79,7 @@ impl Loaded {
                 }),
                 None => NO_FILTER,
             };
-            // A filter that is not there has no modes either, which need not be said.
+            // Where the filter itself is missing, say nothing of its mode.
             let told = setting.filter(|jail| jail.enabled && !filter.name.is_empty());
             let mode = told.map_or("normal", |jail| jail.mode.as_str());
             let bit = filter.mode(mode).unwrap_or_else(|| {
@@ -125,8 +129,8 @@ impl Loaded {
         }
     }
 
-    /// Frees the numbers of port sets that no jail has and no ban, whose scopes `in_use` tells: a daemon that is reloaded
-    /// for years has had many. A free one is empty.
+    /// Frees the numbers of port sets that neither an enabled jail nor a ban uses (`in_use` are the scopes of bans), since
+    /// they would run out over many reloads. The set of a free number is empty.
     pub fn free_scopes(&mut self, in_use: impl Iterator<Item = Scope>) {
         let jails = self.rules.jails.iter().filter(|jail| jail.enabled).map(|jail| jail.scope);
         let used =
@@ -138,7 +142,7 @@ impl Loaded {
         }
     }
 
-    /// This host has other addresses and gateways now.
+    /// Replaces this host's addresses and gateways on the allow list.
     pub fn renew_own(&mut self, own: &[(Prefix, Why)]) {
         let allowed = Arena::default();
         // SAFETY: as in `new`.
@@ -169,7 +173,7 @@ fn places(settings: &Settings, old: Option<&[Jail<'_>]>) -> Vec<usize> {
     let mut next = old.len();
     for at in 0..places.len() {
         if places.get(at) == Some(&None) {
-            // New ones go behind; once all places are taken, into those of jails that are gone.
+            // New jails go behind the old ones; once all places are taken, into those of jails that are gone.
             let gone = (0..MAX_JAILS).find(|p| !places.contains(&Some(*p)));
             let place = if next < MAX_JAILS { next } else { gone.unwrap_or(0) };
             next += 1;
@@ -295,7 +299,7 @@ fn scope(jail: &config::Jail, scopes: &mut Vec<Vec<PortRange>>) -> Option<Scope>
     Scope::try_from(at + 1).ok().filter(|scope| *scope < LISTED_ONLY)
 }
 
-/// The lists of the settings and the host as the jails ask them.
+/// An allow list of the configured prefixes and the host's own.
 fn allow<'a>(listed: &[Prefix], own: &[(Prefix, Why)], arena: &'a Arena) -> Allow<'a> {
     let mut allow = Allow::new(arena.keep_slice(vec![jail::Rule::EMPTY; listed.len() + own.len()]));
     for (prefix, why) in listed.iter().map(|p| (*p, Why::Listed)).chain(own.iter().copied()) {

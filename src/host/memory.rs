@@ -1,7 +1,7 @@
-//! The engine's tables: asked for once, at start, in the sizes that the settings say.
+//! The engine's tables, made once at start in the sizes that the settings give.
 //!
-//! The large ones are mapped, not allocated: the kernel gives zeroes, and a page only once it is written to. So a
-//! table costs what is in it and not what it could hold.
+//! The large ones are mapped (mmap(2)), not allocated: the kernel gives zeroes, and a page only once it is written to. So
+//! memory grows with what is in a table, up to its size.
 
 use crate::blocklist::{self, Blocklist};
 use crate::config::Settings;
@@ -17,12 +17,12 @@ use std::string::String;
 use std::vec;
 use std::vec::Vec;
 
-/// Pending choices of the matcher. Group loops take one a repetition; samples needed 73 at the most.
+/// Pending choices of the matcher. A repeated group takes one for each repetition; the samples need at most 73.
 const STACK: usize = 256;
-/// Choice points that the memo has room for at the longest line; the worst native rule has fewer.
+/// Choice points that the memo has room for at the longest line; every built-in rule has fewer.
 const CHOICES: usize = 32;
 
-/// What an entry of a fresh table is, all of its bytes being zero.
+/// An entry of a table whose empty value is all zero bytes.
 ///
 /// # Safety
 /// Zero bytes are a value of the type. A test holds that it is the one that the table's stage starts from.
@@ -52,8 +52,8 @@ fn mapped<T: Zeroed>(table: &str, n: usize) -> Result<&'static mut [T], String> 
     Ok(unsafe { core::slice::from_raw_parts_mut(at.cast(), n) })
 }
 
-/// Has large pieces of memory mapped one by one, before any is asked for: what is freed goes back at once, and
-/// buffers cost the pages that are written to. musl's allocators do so anyway.
+/// Tells the allocator to map large pieces of memory one by one. What is freed then goes back to the kernel at once, and
+/// buffers cost only the pages that are written to. To be called first; musl's allocators do so anyway.
 pub(super) fn frugal() {
     // SAFETY: mallopt takes any numbers.
     #[cfg(target_env = "gnu")]
@@ -62,8 +62,8 @@ pub(super) fn frugal() {
     }
 }
 
-/// Gives back to the kernel what only the start needed: freed memory, and this program's pages, which come back
-/// one by one as they are used. Most of the program is commands and reading the configuration.
+/// Gives memory back to the kernel: what was freed, and the pages of this program's code, which are loaded again one by one as
+/// they are used. Most of the program is commands and reading the configuration, which a running daemon rarely needs.
 pub(super) fn trim() {
     unsafe extern "C" {
         // Where the linker began and ended the constants and the code; neither is ever read as a value.
@@ -79,8 +79,8 @@ pub(super) fn trim() {
     // SAFETY: sysconf takes any number.
     let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
     let Some(len) = to.addr().checked_sub(from.addr()).map(|len| len / page * page) else { return };
-    // SAFETY: only unwritten pages of a file lie between the two, the first of them at a page's start: whoever
-    // touches one next reads the same bytes from the file.
+    // SAFETY: between the two are only unwritten pages of a file, and the first begins at a page: the next access reads the
+    // same bytes from the file again.
     unsafe { libc::madvise(from.cast_mut().cast(), len, libc::MADV_DONTNEED) };
 }
 

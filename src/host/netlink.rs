@@ -1,8 +1,8 @@
-//! Three kinds of netlink sockets: one to ask nf_tables, one to hear that somebody changed the ruleset, one to hear that
-//! addresses or routes changed.
+//! Netlink sockets: to ask nf_tables, to ask for routes, to hear of ruleset changes, and to hear of changes of addresses and
+//! routes.
 //!
-//! A socket belongs to the network namespace of the thread that opens it. The kernel handles a request within
-//! `send`, so answers are there when it returns and nothing here waits.
+//! A socket belongs to the network namespace of the thread that opens it. The kernel handles a request within `send`, so
+//! its answers can be read when that returns, and nothing here waits.
 
 use core::ffi::{c_int, c_void};
 use core::mem::size_of;
@@ -12,7 +12,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 /// NFNLGRP_NFTABLES of linux/netfilter/nfnetlink.h.
 const GROUP_NFTABLES: c_int = 7;
 
-/// Bytes of news that the kernel may hold for us: a firewall's reload is some hundred rules.
+/// Bytes of announcements that the kernel may hold for us: reloading a firewall announces some hundred rules.
 const NEWS: c_int = 1 << 20;
 
 /// A netlink socket.
@@ -41,8 +41,8 @@ impl Socket {
         Ok(socket)
     }
 
-    /// To hear on what others than `own` do to the ruleset: each table, set, rule and element that a change touches,
-    /// and then that it is done. What `own` does is left out by a filter in the kernel. Needs CAP_NET_ADMIN.
+    /// To hear what others do to the ruleset: each table, set, rule and element that a change touches, and then that it is
+    /// done. A filter in the kernel leaves out what the socket `own` did. Needs CAP_NET_ADMIN.
     pub(super) fn hear(own: &Self) -> io::Result<Self> {
         let socket = Self::open(libc::NETLINK_NETFILTER)?;
         // BPF reads big-endian; nlmsg_pid (at 12), the port of who asked for the change, is in the machine's order.
@@ -56,7 +56,7 @@ impl Socket {
         ];
         let filter = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
         socket.set(libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &filter)?;
-        // A smaller one works too: where news are lost the table is made anew.
+        // A smaller buffer works too: where announcements are lost the table is made anew.
         let _ = socket.set(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &NEWS);
         socket.set(libc::SOL_NETLINK, libc::NETLINK_ADD_MEMBERSHIP, &GROUP_NFTABLES)?;
         Ok(socket)

@@ -1,12 +1,12 @@
-//! The nftables sink: the blocklist's changes into the kernel, and the kernel's table back where it was lost.
+//! The nftables sink: puts the blocklist's changes into the kernel, and makes the table anew where it was damaged.
 //!
 //! In: [`Change`]s and the current [`Instant`], milliseconds. Out: the table that [`crate::action::nftables`]
 //! describes. Memory is lent at [`NftSink::open`]; a change allocates nothing.
 //!
 //! A turn of the event loop is: [`NftSink::push`] for each change, [`NftSink::flush`] once, and
-//! [`NftSink::read_events`] when [`NftSink::fd`] is readable. Whatever goes wrong makes the sink *stale*: it then
-//! takes changes and forgets them, until [`NftSink::install`] has made the table anew from the blocklist. So a
-//! failing kernel costs no memory, and a caller that calls `install` at once, then ever more seldom, is right:
+//! [`NftSink::read_events`] when [`NftSink::fd`] is readable. Any error makes the sink *stale*: it then ignores changes,
+//! until [`NftSink::install`] has made the table anew from the whole blocklist. So a failing kernel costs no memory. The
+//! caller should call `install` at once, and after growing pauses while it fails:
 //!
 //! ```no_run
 //! # use edgeban::{blocklist::Ban, host::nft::{NftError, NftSink}, time::Instant};
@@ -43,20 +43,20 @@ pub enum NftError {
     NoPermission,
     /// This kernel has no nf_tables, or lacks a part of it. Loading the modules helps.
     Unsupported,
-    /// The table, or a set or rule of it, is not there any more (ENOENT): install again.
+    /// The table, or a set or rule of it, no longer exists (ENOENT): install again.
     Lost,
     /// The kernel refused a message.
     Refused {
         /// Its errno.
         errno: i32,
-        /// The how many-th message of the batch, from 0.
+        /// Which message of the batch, from 0.
         message: u32,
     },
     /// Sending or receiving failed with this errno.
     Io(i32),
     /// The kernel did not answer.
     NoAnswer,
-    /// A listing is not whole, since what it lists changed meanwhile: ask again.
+    /// The table changed while it was listed: ask again.
     Torn,
     /// The answer was no netlink.
     Malformed(Malformed),
@@ -117,7 +117,7 @@ pub struct Sent {
 /// The kernel tells many changes in one datagram, up to a page of at most 8 KiB.
 const LONGEST_NEWS: usize = 16 * 1024;
 
-/// What was announced. Later ones weigh more.
+/// What was announced; later variants outweigh earlier ones.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Heard {
     Nothing,
@@ -127,7 +127,7 @@ enum Heard {
     Ours,
 }
 
-/// The table `inet edgeban`, kept as the blocklist is.
+/// Keeps the table `inet edgeban` the same as the blocklist.
 pub struct NftSink<'m> {
     ask: Socket,
     hear: Socket,
@@ -187,12 +187,11 @@ impl<'m> NftSink<'m> {
         self.queue.refused().get()
     }
 
-    /// Makes the table anew and puts `bans` into it, whatever stood there before: the end of an old run, a table
-    /// that somebody damaged, or nothing. `scopes` gives the ports of each scope above 0. What was pushed before
-    /// is forgotten: `bans` has to be the whole blocklist.
+    /// Makes the table anew and puts `bans` into it, whatever it held before. `scopes` gives the ports of each scope above 0.
+    /// Changes pushed before are dropped: `bans` has to be the whole blocklist.
     ///
-    /// Old table and new one change places in one transaction, with as many bans as fit the first batch; the
-    /// further batches follow at once.
+    /// One transaction replaces the old table by the new one with as many bans as fit the first batch; the other batches
+    /// follow at once.
     ///
     /// # Errors
     /// Any; the sink is then stale.
@@ -205,7 +204,7 @@ impl<'m> NftSink<'m> {
         self.stale = true;
         self.queue.clear();
         self.layout = Layout::new();
-        // What was told until now is about the table that goes.
+        // What was announced until now is about the old table.
         self.heard()?;
         let mut batch = Batch::begin(self.buffer, self.seq)?;
         batch.table_add()?;
@@ -244,12 +243,12 @@ impl<'m> NftSink<'m> {
         Ok(())
     }
 
-    /// Makes the sink stale, so that the caller installs it anew: its scopes changed.
+    /// Makes the sink stale, so that the table is installed anew: for when the scopes changed.
     pub const fn invalidate(&mut self) {
         self.stale = true;
     }
 
-    /// Takes a change; tells the kernel only where there is no room to keep it until [`NftSink::flush`].
+    /// Takes a change and keeps it until [`NftSink::flush`]; flushes first where there is no room.
     ///
     /// # Errors
     /// Those of [`NftSink::flush`].
@@ -346,12 +345,11 @@ impl<'m> NftSink<'m> {
         Ok(intact)
     }
 
-    /// Tells what stands in the table, as a run before this one left it: each element with its set and the ports
-    /// that the set is about, none for every port. Nothing where there is no table. Call it before
-    /// [`NftSink::install`]. Allocates.
+    /// Lists the table as an earlier run left it: calls `each` with every element, its set, and the ports of the set's scope
+    /// (none for every port). Without a table it calls nothing. To be called before [`NftSink::install`]. Allocates.
     ///
     /// # Errors
-    /// Any; what was told until then stands. [`NftError::Torn`] where to ask again may help.
+    /// Any, perhaps after some elements. After [`NftError::Torn`], asking again may help.
     pub fn standing(&mut self, mut each: impl FnMut(Set, &[PortRange], &Held<'_>)) -> Result<(), NftError> {
         let mut sets = Vec::new();
         self.list(Listing::Sets, &mut |answer| {
@@ -366,7 +364,7 @@ impl<'m> NftSink<'m> {
                 let mut bounds = Vec::new();
                 self.elements(&Name::ports(set.scope()), &mut |held| {
                     if let Some(bound) = held.port() {
-                        // The kernel mostly tells them in order: this is no more than appending then.
+                        // The kernel mostly lists them in order: then this only appends.
                         let key = |&(port, end): &(u16, bool)| (port, end);
                         bounds.insert(bounds.partition_point(|b| key(b) < key(&bound)), bound);
                     }
@@ -389,7 +387,7 @@ impl<'m> NftSink<'m> {
         })
     }
 
-    /// Asks for a listing and reads all of it. What does not exist is empty.
+    /// Asks for a listing and reads all of it. The listing of what does not exist is empty.
     fn list(
         &mut self,
         what: Listing<'_>,
@@ -482,7 +480,7 @@ fn each_answer(
         match socket.receive(buf)? {
             Read::Empty => return failed,
             Read::Lost => failed = failed.and(Err(NftError::NoAnswer)),
-            // All is read even after a failure: what stays would be taken for the next question's answer.
+            // Read on after a failure: what is left would be taken for the answer to the next question.
             Read::Bytes(len) => {
                 for answer in Answers::new(buf.get(..len).unwrap_or(&[])) {
                     let result = answer.map_err(NftError::Malformed).and_then(&mut each);

@@ -1,4 +1,4 @@
-//! This host's own addresses and gateways: whom no jail bans.
+//! This host's own addresses and gateways, which are never banned.
 
 use super::netlink::{Read, Socket};
 use super::poll::{Interest, Poller, Token};
@@ -17,7 +17,7 @@ const MOST: usize = 512 * 1024;
 pub(super) struct Moves(Socket);
 
 impl Moves {
-    /// Has `poller` watch for it. `None` where the kernel does not tell: addresses are looked at every while anyway.
+    /// Has `poller` watch for it. `None` where the kernel does not announce changes; addresses are read at intervals anyway.
     pub(super) fn watch(poller: &Poller, token: Token) -> Option<Self> {
         let socket = Socket::routes()
             .inspect_err(|e| debug!("changes of addresses are not told at once: {e}"))
@@ -28,7 +28,7 @@ impl Moves {
         Some(Self(socket))
     }
 
-    /// Takes what the kernel said; whether it said anything.
+    /// Reads the announcements; returns whether there was any.
     pub(super) fn read(&self) -> bool {
         let (mut buf, mut some) = ([0; 64], false);
         // Bounded: the rest is there in the next turn.
@@ -42,10 +42,10 @@ impl Moves {
     }
 }
 
-/// The addresses of all interfaces and the gateways of all routes, now. What this kernel does not have is left out.
+/// The addresses of all interfaces and the gateways of all routes, now. What this kernel cannot tell at all is left out.
 ///
 /// # Errors
-/// It has them and cannot tell now: no descriptor or no memory is left.
+/// They cannot be read now: no descriptor or no memory is left.
 pub(super) fn addresses() -> io::Result<Vec<(Prefix, Why)>> {
     let mut found: Vec<(Prefix, Why)> =
         interfaces()?.into_iter().map(|addr| (Prefix::host(addr), Why::Own)).collect();
@@ -60,7 +60,7 @@ pub(super) fn addresses() -> io::Result<Vec<(Prefix, Why)>> {
     Ok(found)
 }
 
-/// Takes an error that says that this kernel does not have what was asked for, or not for us, for nothing found.
+/// Turns an error that says that this kernel does not have what was asked for, or not for us, into nothing found.
 fn absent<T: Default>(error: io::Error) -> io::Result<T> {
     match error.raw_os_error() {
         Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS | libc::EIO | libc::EAGAIN) => {
@@ -70,7 +70,7 @@ fn absent<T: Default>(error: io::Error) -> io::Result<T> {
     }
 }
 
-/// What `find` finds in the lines of `path`; `into` gets each once.
+/// Adds what `find` finds in the lines of `path` to `into`, each once.
 fn read(path: &str, find: fn(&str) -> Option<Addr>, into: &mut Vec<Addr>) -> io::Result<()> {
     let mut bytes = Vec::new();
     sys::file::append(path.as_ref(), MOST, &mut bytes).or_else(absent)?;
@@ -98,8 +98,8 @@ fn gateway6(line: &str) -> Option<Addr> {
 /// How many interface addresses are asked for: at first, and where there are more.
 const INTERFACES: [usize; 3] = [64, 512, 4096];
 
-/// Addresses of the interfaces. Not by getifaddrs(3): musl's waits for the end of a netlink dump without an end of
-/// patience, and not every emulated kernel gives one.
+/// Addresses of the interfaces. Not by getifaddrs(3): musl's waits without limit for the end of a netlink dump, which some
+/// emulated kernels never send.
 fn interfaces() -> io::Result<Vec<Addr>> {
     let mut out = Vec::new();
     for most in INTERFACES {

@@ -1,8 +1,8 @@
 //! The one event loop: level-triggered readiness of any descriptor, named by a [`Token`].
 //!
-//! One thread waits in [`Poller::wait`] and serves each [`Event`] a bounded piece; what is left over is reported
-//! again by the next wait, so no descriptor can starve another. An event may be stale (its descriptor was closed
-//! by an earlier event of the same wait), so a handler must be able to find nothing: read without blocking.
+//! One thread waits in [`Poller::wait`] and does a bounded amount of work for each [`Event`]. What is left is reported
+//! again by the next wait, so no descriptor can starve another. An event may be stale, since an earlier event of the same
+//! wait may have closed its descriptor; so handlers must read without blocking and may find nothing.
 
 use super::sys::Errno;
 pub use super::sys::epoll::Interest;
@@ -73,7 +73,7 @@ impl Iterator for Events {
     }
 }
 
-/// The event loop's heart.
+/// Waits for descriptors to become ready.
 #[derive(Debug)]
 pub struct Poller(Epoll);
 

@@ -1,4 +1,4 @@
-//! What the daemon says: its log, and its answers on the control socket.
+//! The daemon's log, and its answers on the control socket.
 
 use super::clock;
 use super::daemon::Core;
@@ -20,7 +20,7 @@ use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-/// Bans a reply piece looks at before it lets others be served.
+/// The most bans that one piece of a listing reads before others are served.
 const LISTED: usize = 256;
 
 /// Lines that stderr had no room for.
@@ -51,7 +51,7 @@ impl Log for Stderr {
             Level::Debug | Level::Trace => ("<7>", ""),
         };
         let lead = if self.plain { name } else { priority };
-        // Where nobody reads, nobody misses it: a reader that stalls must not stall the daemon.
+        // A reader of the log that stalls must not stall the daemon: lines are dropped and counted.
         if !writable() {
             LOST.fetch_add(1, Ordering::Relaxed);
             return;
@@ -66,7 +66,7 @@ impl Log for Stderr {
     fn flush(&self) {}
 }
 
-/// What the settings call a level.
+/// The log crate's level for a configured one.
 pub(super) fn level(level: LogLevel) -> LevelFilter {
     match level {
         LogLevel::Error => LevelFilter::Error,
@@ -79,7 +79,7 @@ pub(super) fn level(level: LogLevel) -> LevelFilter {
 
 /// Sends the log of this process to stderr: with `<n>` in front where that is systemd's journal, else plain.
 pub(super) fn log_to_stderr(wanted: LogLevel) {
-    // It names the journal's end of the stream, which a shell may have put aside (systemd.exec(5)).
+    // JOURNAL_STREAM names the journal's stream, but stderr may have been redirected since (systemd.exec(5)).
     let ours = Stdio::ERR.identity().ok().map(|(dev, ino)| format!("{dev}:{ino}"));
     let plain = ours.is_none() || std::env::var("JOURNAL_STREAM").ok() != ours;
     let logger = std::boxed::Box::leak(std::boxed::Box::new(Stderr { plain }));
@@ -88,7 +88,7 @@ pub(super) fn log_to_stderr(wanted: LogLevel) {
     }
 }
 
-/// Tells that everything is open. Tests and people wait for this line.
+/// Logs that everything is open. Tests and scripts wait for this line.
 pub(super) fn ready() {
     log::info!("ready");
 }
@@ -149,7 +149,7 @@ impl Core {
                 };
                 let policy = rules.jails.get(usize::from(jail)).map(|jail| jail.policy.bantime);
                 let default = crate::jail::Policy::DEFAULT.bantime;
-                // Who says for how long means it, also where the address is banned for longer already.
+                // A time that was asked for holds even if the address is banned for longer already.
                 let until = now + span.or(policy).unwrap_or(default);
                 let order = Order { target, jail, until, exact: span.is_some() };
                 engine.ban(rules, order, now, &mut live).map_err(refused)?;
@@ -173,7 +173,7 @@ impl Core {
             Request::Attempt { ip, jail } => {
                 let jail = find(jail)?;
                 let scope = rules.jails.get(usize::from(jail)).map(|jail| jail.scope);
-                // As the engine has it: such a failure does not count.
+                // As in the engine: a failure of a banned address does not count.
                 let banned = scope.is_some_and(|scope| engine.blocklist().covers(ip, scope));
                 engine.attempt(rules, jail, ip, now, &mut live).map_err(refused)?;
                 Ok(Some(u64::from(!banned)))
@@ -213,7 +213,7 @@ impl Answer for Core {
             },
             order => match self.obey(order) {
                 Ok(count) => {
-                    // Or a crash would have the lines read again that the ban was for.
+                    // Otherwise a crash now would have the lines that led to the ban read again.
                     if matches!(order, Request::Unban { .. } | Request::UnbanAll) {
                         self.sources.save();
                     }

@@ -1,7 +1,7 @@
-//! The gateways of all routes, in every table and of every next hop: rtnetlink(7) says them, /proc/net/route only the
-//! first of the main table.
+//! The gateways of all routes, of every table and next hop, by rtnetlink(7). /proc/net/route has only the first next hops
+//! of the main table.
 //!
-//! Nothing waits: the kernel answers within the call, and one that does not, an emulated one, is left alone.
+//! Nothing here waits: the kernel answers within the call. One that does not, as some emulated ones, is taken to have none.
 
 use super::netlink::{Read, Socket};
 use crate::addr::Addr;
@@ -21,13 +21,13 @@ const NLMSG_DONE: u16 = 3;
 const DUMP: u16 = 0x301;
 /// The kernel fills no datagram of a listing beyond this.
 const DATAGRAM: usize = 32 * 1024;
-/// The most datagrams that are read a family: some ten thousand routes. Default routes come first.
+/// The most datagrams that are read for each family: some ten thousand routes. Default routes come first.
 const MOST: usize = 64;
 
-/// Adds the gateways of both families to `into`, each once. What the kernel does not tell is left out.
+/// Adds the gateways of both families to `into`, each once.
 ///
 /// # Errors
-/// It cannot be asked, or broke off: not all are there then.
+/// The kernel cannot be asked, or its answer is incomplete.
 pub(super) fn gateways(into: &mut Vec<Addr>) -> io::Result<()> {
     let mut buf = vec![0; DATAGRAM];
     for family in [libc::AF_INET as u8, libc::AF_INET6 as u8] {
@@ -58,7 +58,7 @@ pub(super) fn gateways(into: &mut Vec<Addr>) -> io::Result<()> {
     Ok(())
 }
 
-/// Tells the gateways of one datagram to `each`; whether it is the last.
+/// Calls `each` with the gateways of one datagram; returns whether it is the last.
 fn read(mut rest: &[u8], each: &mut dyn FnMut(Addr)) -> bool {
     while let [l0, l1, l2, l3, t0, t1, ..] = *rest {
         let len = usize::try_from(u32::from_ne_bytes([l0, l1, l2, l3])).unwrap_or(0);
@@ -73,7 +73,7 @@ fn read(mut rest: &[u8], each: &mut dyn FnMut(Addr)) -> bool {
     false
 }
 
-/// Tells the gateways among attributes, and in the next hops among them.
+/// Calls `each` with the gateways among attributes and among their next hops.
 fn attributes(mut rest: &[u8], each: &mut dyn FnMut(Addr)) {
     while let [l0, l1, k0, k1, ..] = *rest {
         let len = usize::from(u16::from_ne_bytes([l0, l1]));

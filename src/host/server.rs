@@ -5,10 +5,10 @@
 //! one read, and at most [`CHUNK`] bytes of reply. A long reply is made piece by piece while the client reads, from a
 //! [`Cursor`], so ten thousand bans need no more memory than ten.
 //!
-//! At most [`CLIENTS`] at a time. A client that neither sends nor reads for [`PATIENCE`] is dropped; when all places
-//! are taken, the one that has been silent for longest makes room. Where the system has no descriptor for another, it
-//! waits, and the listener is left alone for [`PAUSE`]: it stays ready, and the loop would spin. A request line is at most
-//! [`MAX_REQUEST`] bytes: a longer one is answered with an error, and the connection closed.
+//! There are at most [`CLIENTS`] at a time. A client that neither sends nor reads for [`PATIENCE`] is dropped; when all
+//! places are taken, the one that was silent for longest makes room. When the system has no descriptor left for another, the
+//! listener is not watched for [`PAUSE`], since it stays ready and the loop would spin. A request line is at most
+//! [`MAX_REQUEST`] bytes: a longer one is answered with an error, and the connection is closed.
 
 use super::poll::{Interest, Poller, Token};
 use super::sys::{Errno, refusal};
@@ -46,14 +46,14 @@ pub struct Cursor {
 
 /// Who answers: the daemon.
 pub trait Answer {
-    /// Answers one request line, its end taken off. `Some` says that the reply goes on from there.
+    /// Answers one request line, without its newline. `Some` means that the reply goes on from there.
     fn answer(&mut self, line: &[u8], out: &mut Vec<u8>) -> Option<Cursor>;
     /// The next lines of a reply, preferably until `out` holds [`CHUNK`] bytes; `None` once it is whole.
     fn more(&mut self, from: Cursor, out: &mut Vec<u8>) -> Option<Cursor>;
 }
 
 struct Client {
-    /// The part of its tokens; never used again for another.
+    /// The part of its tokens; not used again for another client.
     id: u32,
     stream: UnixStream,
     input: Vec<u8>,
@@ -83,8 +83,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on `path`, which only this user may connect to (0600). A socket that nobody listens on any more is
-    /// replaced; `AddrInUse` where somebody does, `AlreadyExists` where `path` is no socket.
+    /// Listens on `path`, with mode 0600: only this user may connect. A socket that nobody listens on is replaced.
+    ///
+    /// # Errors
+    /// `AddrInUse` where somebody listens there, `AlreadyExists` where `path` is no socket, and those of the system.
     pub fn bind(path: &Path) -> io::Result<Self> {
         if let Ok(meta) = fs::symlink_metadata(path) {
             if !meta.file_type().is_socket() {
@@ -121,8 +123,8 @@ impl Server {
         })
     }
 
-    /// Has `poller` watch what is new or waits for something else than before, with tokens of `owner` and index 0.
-    /// Closed descriptors leave by themselves.
+    /// Has `poller` watch the listener and the clients, as far as that changed, with tokens of `owner` and index 0. Closed
+    /// descriptors leave the poller by themselves.
     pub fn watch(&mut self, poller: &Poller, owner: u8) -> Result<(), Errno> {
         let now = if self.paused.is_some() { Interest::None } else { Interest::Read };
         tell(poller, &self.listener, Token::new(owner, 0, LISTENER), &mut self.told, now)?;
@@ -133,7 +135,7 @@ impl Server {
         Ok(())
     }
 
-    /// Whether its path still leads to it.
+    /// Whether its path still leads to this socket.
     pub fn stands(&self) -> bool {
         fs::symlink_metadata(&self.path).is_ok_and(|m| (m.dev(), m.ino()) == self.id)
     }
@@ -160,7 +162,7 @@ impl Server {
         self.clients.len()
     }
 
-    /// Does what can be done where a token with this `part` is ready. One whose client has gone is passed over.
+    /// Serves the token with this `part`, which is ready. Does nothing where its client is gone.
     pub fn ready(&mut self, part: u32, now: Instant, answer: &mut dyn Answer) {
         if part == LISTENER {
             self.accept(now);
@@ -186,7 +188,7 @@ impl Server {
     }
 
     fn accept(&mut self, now: Instant) {
-        // One a call: the loop comes back for the others, after whom else it has to serve.
+        // One connection per call: the loop comes back for more after it has served others.
         let accepted = self.listener.accept().map(|(stream, _)| stream);
         self.accepted(accepted, now);
     }
@@ -231,7 +233,7 @@ impl Server {
     }
 }
 
-/// Tells `poller` what `fd` waits for, where that is new.
+/// Tells `poller` what `fd` waits for, if that changed.
 fn tell(
     poller: &Poller,
     fd: &impl AsFd,

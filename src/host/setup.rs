@@ -1,4 +1,4 @@
-//! Settings to what the daemon opens: control socket, state file, sources and the jails that they are for.
+//! From settings to what the daemon opens: control socket, state file, sources and the jails that they are for.
 
 use super::conf;
 use super::server::Server;
@@ -13,8 +13,8 @@ use std::format;
 use std::path::PathBuf;
 use std::string::String;
 
-/// Opens the control socket: the one asked for, else the configuration's, else for a user without root their own. A
-/// dry run beside the real one goes without.
+/// Opens the control socket: the one asked for, else the configuration's, else for a user without root one of their own. A dry
+/// run beside a real daemon goes without.
 ///
 /// # Errors
 /// Another edgeban listens there.
@@ -54,7 +54,8 @@ pub(super) fn control(asked: Option<PathBuf>, settings: &Settings) -> (PathBuf, 
     (path, bound)
 }
 
-/// Stamps a source of the tracker: room for late lines of the greatest `maxretry`.
+/// How many stamps the tracker keeps per source: twice the greatest `maxretry`, so that late lines count exactly, and at
+/// least 10, so that a reload may raise a small `maxretry`.
 pub(super) fn ring(settings: &Settings) -> u16 {
     let most = settings.jails.iter().filter(|j| j.enabled).map(|j| j.policy.maxretry).max().unwrap_or(1);
     most.saturating_mul(2).max(10)
@@ -65,7 +66,7 @@ pub(super) fn state_file(settings: &Settings) -> PathBuf {
     PathBuf::from(settings.global.state_dir.as_str()).join("offsets")
 }
 
-/// A source of the settings as the sources stage takes it.
+/// A configured source as [`super::source`] takes it.
 pub(super) fn spec(source: &config::Source) -> Spec {
     let listen = || {
         let config::Endpoint { addr, port } = source.listen;

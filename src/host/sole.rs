@@ -1,10 +1,10 @@
-//! One edgeban a network namespace tells the kernel: two would each take the other's table for damage, for ever.
+//! Only one edgeban per network namespace may have the table: two would each take the other's changes for damage, for ever.
 //!
-//! The mark is an abstract Unix socket, which belongs to the namespace as the table does and goes with its process
-//! however that ends. Anyone may take the name, so that only a holder who could have made the table is believed.
+//! The mark is a listening abstract Unix socket. Like the table it belongs to the network namespace, and it ends with its
+//! process, however that ends. Anyone may take the name, so a holder is believed only if it could have made the table.
 //!
-//! The kernel says who listens to each who knocks, until as many knocked as it keeps for a listener ([`KNOCKS`]);
-//! [`Sole::let_in`] makes room for others. Where there is none, nobody can say who holds the mark.
+//! Another edgeban connects to the mark and asks the kernel who listens. The kernel keeps up to [`KNOCKS`] such connections,
+//! which [`Sole::let_in`] clears; while there is no room for more, nobody can find out who holds the mark.
 
 use super::sys::{Errno, check, own};
 use core::ffi::c_int;
@@ -12,10 +12,10 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 /// The name, behind the NUL that makes it abstract.
 const NAME: &[u8] = b"\0edgeban/nftables";
-/// How many may knock before the next [`Sole::let_in`]; the kernel may keep fewer (`net.core.somaxconn`).
+/// How many may connect before the next [`Sole::let_in`]; the kernel may keep fewer (`net.core.somaxconn`).
 const KNOCKS: c_int = 4096;
 
-/// Held as long as this process tells the kernel.
+/// The mark, held for as long as this lives.
 #[derive(Debug)]
 pub(super) struct Sole {
     socket: OwnedFd,
@@ -24,9 +24,9 @@ pub(super) struct Sole {
 /// Why the mark is not ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
-    /// By this process, which may change the firewall as we may.
+    /// This process holds it, and may change the firewall.
     By(i32),
-    /// By somebody who may not, or nobody can say by whom.
+    /// Somebody holds it who may not change the firewall, or it cannot be found out who.
     Doubtful(Errno),
 }
 
@@ -52,7 +52,7 @@ impl Sole {
         }
     }
 
-    /// Sends away those who knocked: they know by then. To be called now and then.
+    /// Closes the connections of those who asked, who know by then. To be called now and then.
     pub(super) fn let_in(&self) {
         let (nobody, flags) = (core::ptr::null_mut(), libc::SOCK_CLOEXEC);
         for _ in 0..KNOCKS {
@@ -83,7 +83,7 @@ fn holder(name: &[u8]) -> Result<i32, Errno> {
     if peer.uid == 0 || peer.uid == us { Ok(peer.pid) } else { Err(Errno(libc::EADDRINUSE)) }
 }
 
-/// Neither waits nor is inherited.
+/// A socket that does not block and is not inherited.
 fn socket() -> Result<OwnedFd, Errno> {
     let kind: c_int = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     // SAFETY: takes no pointer, and the descriptor is new.

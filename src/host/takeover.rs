@@ -1,9 +1,9 @@
-//! A start takes over the bans that the run before left in the kernel, with the time that they have left: making the
-//! table anew would end them otherwise.
+//! At its start the daemon takes over the bans that the run before left in the kernel, with the time that they have left.
+//! Otherwise making the table anew would end them.
 //!
-//! The kernel knows neither jail nor history, so they are of the jail `restored`, and a permanent ban of a person comes
-//! back as one that may be evicted. What the configuration does not permit any more is left out, and so are bans on
-//! ports that no jail has now, or that the kernel does not tell.
+//! The kernel knows neither their jails nor their history, so they are of the jail `restored`, and a ban by hand comes back as
+//! one that may be evicted. Bans that the configuration no longer permits are left out, and so are bans on sets of ports
+//! that no jail has now or that the kernel does not list.
 
 use super::load::Loaded;
 use super::nft::NftSink;
@@ -16,14 +16,14 @@ use log::{info, warn};
 /// How often the table is read where it changes meanwhile.
 const TRIES: usize = 3;
 
-/// Changes are not told one by one: the table is made from the whole blocklist next.
+/// Ignores the changes, since the table is made from the whole blocklist next.
 struct Silent;
 
 impl Watcher for Silent {
     fn change(&mut self, _: Change) {}
 }
 
-/// Puts what stands in `sink`'s table into the blocklist of `engine`.
+/// Puts the bans in `sink`'s table on the blocklist of `engine`.
 pub(super) fn take_over(
     engine: &mut Engine<'static>,
     loaded: &Loaded,
@@ -51,7 +51,7 @@ pub(super) fn take_over(
                 Err(_) => left_out += 1,
             }
         });
-        // What was taken already is taken once more, which changes nothing.
+        // Bans taken by an earlier try are taken again, which changes nothing.
         if read.is_ok() {
             break;
         }
@@ -65,12 +65,12 @@ pub(super) fn take_over(
     }
 }
 
-/// The number that the ports of the scope `old` have now.
+/// The scope that now has these `ports`, which were of the scope `old`.
 fn scope(loaded: &Loaded, old: Scope, ports: &[PortRange]) -> Option<Scope> {
     if old == 0 {
         return Some(0);
     }
-    // Free numbers are of no ports either.
+    // Free scopes have no ports either.
     if ports.is_empty() {
         return None;
     }

@@ -1,4 +1,4 @@
-//! JSON in, for the client: what the daemon's replies say. Whole numbers only, as the protocol has no others.
+//! A JSON reader for the client, for the daemon's replies. Whole numbers only, since the protocol has no others.
 //!
 //! Nesting is bounded by [`DEPTH`]; nothing panics on any text.
 
@@ -26,7 +26,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// The whole of `text` as a value.
+    /// The whole of `text` as a value; `None` where it is not one JSON value, or nested deeper than [`DEPTH`].
     pub fn parse(text: &str) -> Option<Self> {
         let mut reader = Reader { rest: text };
         let value = reader.value(DEPTH)?;

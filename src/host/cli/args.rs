@@ -1,4 +1,4 @@
-//! Words to commands.
+//! Reads the words of the command line and calls the command that they name.
 
 use super::output::{Out, print};
 use super::{Done, Failure, check, client, filters, replay, run, test};
@@ -138,7 +138,7 @@ pub(super) fn dispatch() -> Done {
             },
             Short(other) => return Err(Failure::Usage(format!("unknown option '-{other}'"))),
         };
-        // Which of two was meant cannot be known, and a wrong ban is worse than none.
+        // It cannot be known which of the two was meant, and a wrong ban is worse than none.
         if given.contains(&name) && !["json", "dry-run", "all", "set"].contains(&name) {
             return Err(Failure::Usage(format!("'--{name}' is given twice")));
         }
@@ -181,7 +181,7 @@ pub(super) fn dispatch() -> Done {
     }
 }
 
-/// The whole text, or of it what is about a command and the common options that it takes.
+/// Prints the help: all of it, or the part about one command with the common options that it takes.
 fn help(command: &str) -> Done {
     if matches!(command, "" | "version") {
         return print(format_args!("{}", HELP.trim_end()));
@@ -192,7 +192,7 @@ fn help(command: &str) -> Done {
     for line in HELP.lines() {
         let mut words = line.split_ascii_whitespace();
         let first = words.next().unwrap_or("");
-        // What is said of a command stands on its line and on those below that are indented further.
+        // A command's help is its own line and the following ones that are indented further.
         about = line.starts_with("  ") && (first == command || about && line.starts_with("        "));
         options |= first == "Common";
         let option = if first.len() == 3 { words.next().unwrap_or("") } else { first };

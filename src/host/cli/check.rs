@@ -31,7 +31,7 @@ pub(super) fn settings(named: Option<&Path>) -> Result<Read, Failure> {
     })
 }
 
-/// Problems with their places are said as a compiler says them.
+/// Prints problems that start with their place, without a prefix.
 fn said(text: String) -> Failure {
     say(format_args!("{text}"));
     Failure::Found

@@ -61,7 +61,7 @@ pub(super) fn run(command: &str, options: &Options) -> Done {
             if other == "bans" { Request::Bans } else { Request::Reload }
         }
     };
-    // The protocol has no words for other names, and no jail has one.
+    // No jail has another name, and a request could not carry it.
     let odd = |name: &&str| name.bytes().any(|b| !b.is_ascii_alphanumeric() && b != b'_' && b != b'-');
     let jail = match request {
         Request::Status { jail } | Request::Ban { jail, .. } => jail,

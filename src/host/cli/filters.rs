@@ -53,7 +53,7 @@ fn on<'f>(filter: &'f Filter<'_>, index: usize) -> Option<&'f Rule> {
     filter.rules.iter().find(|rule| usize::from(rule.line) == index + 1)
 }
 
-/// That there is no filter of this name, and which may be meant.
+/// The message that there is no filter of this name, with one that may be meant.
 pub(super) fn unknown(name: &str) -> String {
     let mut likeness = Likeness::of(name);
     rules::ALL.iter().for_each(|filter| likeness.look(filter.name));

@@ -1,7 +1,7 @@
-//! The command line: words to what they ask for.
+//! The command line: `args` reads the words, and each command has a module.
 //!
 //! Exit codes: 0 fine, 1 it ran and found an error in its input or was refused, 2 usage. Errors go to stderr with
-//! their place; output is plain text, or with `--json` one JSON object a line.
+//! their place; output is plain text, or with `--json` one JSON object per line.
 
 mod args;
 pub(super) mod check;
@@ -18,9 +18,9 @@ use std::process::ExitCode;
 
 /// How a command failed.
 pub(super) enum Failure {
-    /// The words make no sense: exit code 2.
+    /// Wrong usage: exit code 2 and this message.
     Usage(std::string::String),
-    /// It ran and found something wrong, which was said already: exit code 1.
+    /// It ran and found something wrong, which it has printed: exit code 1.
     Found,
     /// It could not run: exit code 1 and this message.
     Error(std::string::String),

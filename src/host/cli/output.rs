@@ -44,7 +44,7 @@ impl Out {
     }
 }
 
-/// A long run is not carried on for nobody.
+/// Ends the program: nobody reads its output any more.
 fn end(error: &io::Error) -> ! {
     if error.kind() == io::ErrorKind::BrokenPipe {
         std::process::exit(0);

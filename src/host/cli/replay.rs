@@ -25,11 +25,11 @@ use std::path::{Path, PathBuf};
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-/// The most lines that are kept a source: the greatest `maxretry`.
+/// The most lines that are kept for each source: the greatest `maxretry`.
 const KEPT: usize = 100;
 /// Sources remembered at first before those without a recent failure are dropped.
 const SOURCES: usize = 100_000;
-/// Failures of a source for which there is room from the start; most jails ban at the fifth.
+/// Failures of a source that memory is reserved for at first; most jails ban at the fifth.
 const ROOM: usize = 8;
 /// Bytes between two updates of the progress line.
 const STEP: u64 = 16 << 20;
@@ -41,7 +41,7 @@ pub(super) fn run(options: &Options) -> Done {
     let (loaded, _) = check::loaded(options.config.as_deref())?;
     let settings = &loaded.settings;
     let maxretry = settings.jails.iter().map(|jail| jail.policy.maxretry).max().unwrap_or(1);
-    // Bans are decided the same way each time, so the tables are not keyed with a secret.
+    // Fixed keys, so that each replay of a log gives the same bans.
     let mut engine = memory::engine(settings, 2 * maxretry, 1, [1, 2, 3]).map_err(Failure::Error)?;
     let max_line = settings.global.max_line as usize;
     let mut watch = Report {
@@ -72,8 +72,8 @@ pub(super) fn run(options: &Options) -> Done {
     let mut counts = Vec::new();
     let mut failures = 0;
     engine.counters(&mut |stage, name, n| {
-        // The stages count some things under one name: what is shown is the engine's own, and its `hits`
-        // are lines that a rule read, not failures.
+        // Some stages have counters of the same name; the engine's are shown. Its `hits` are lines that a rule matched, which
+        // need not be failures.
         let shown = match (stage, name) {
             ("engine", "lines") => Some("lines"),
             ("engine", "hits") => Some("matched"),
@@ -113,7 +113,7 @@ struct Log<'c> {
     path: &'c Path,
     lines: Lines<Opened>,
     dates: Recent<'c>,
-    /// When the line at hand was written, in milliseconds since 1970, as far as the log says; `None` at its end.
+    /// When the current line was written, in milliseconds since 1970, as far as the log says; `None` at its end.
     at: Option<i64>,
 }
 
@@ -163,9 +163,9 @@ impl Log<'_> {
     }
 }
 
-/// Reads the logs as one: the line that was written first comes first, and of two of the same time the one of the file
-/// that was named first. So neither the order of the names nor logs that were written beside each other matter. A line
-/// without a date comes with the one before it.
+/// Reads several logs as one, in the order of their lines' dates; of lines of the same date, those of the file that was named
+/// first come first. So the logs may be named in any order and overlap in time. A line without a date follows the one
+/// before it.
 fn read<'c>(
     paths: &'c [PathBuf],
     rule: &'c dyn Fn(&Civil) -> i32,
@@ -180,7 +180,7 @@ fn read<'c>(
     let chunk = (CHUNK / paths.len()).max(16 * 1024);
     let mut size = 0;
     let mut logs = Vec::new();
-    // All are opened first: that one is missing is said before the hours that the others may take.
+    // All are opened first, so that a missing one is reported before the others are read.
     for path in paths {
         let (input, meta) = open(path)?;
         size += meta.as_ref().map_or(0, Metadata::len);
@@ -264,7 +264,7 @@ impl Progress {
     }
 }
 
-/// As the tables hash; std's own would be another 4 KB. A log that was made to collide only makes its own replay slow.
+/// The hash of the engine's tables, since std's would be another 4 KB. A log made for collisions only slows its own replay.
 type Hasher = core::hash::BuildHasherDefault<crate::sip::Blocks>;
 
 /// A line: the file's place on the command line, and the line's number in it.
@@ -278,7 +278,7 @@ struct Report<'r> {
     out: Out,
     json: bool,
     files: Vec<String>,
-    /// The line at hand.
+    /// The current line.
     place: Place,
     overlong: u64,
     /// Whether a log was not read.
@@ -287,7 +287,7 @@ struct Report<'r> {
     late: Option<Place>,
     latest: Instant,
     lines: HashMap<(JailId, Prefix), Trail, Hasher>,
-    /// As many sources are remembered before those without a recent failure are dropped.
+    /// How many sources are remembered before those without a recent failure are dropped.
     most: usize,
     /// Lines of the sentence whose change follows.
     cause: Vec<Place>,
@@ -369,7 +369,7 @@ impl Watcher for Report<'_> {
                     rules.jails.get(usize::from(*jail)).map_or(Duration::ZERO, |j| j.policy.findtime);
                 trail.back().is_some_and(|(_, at)| *at >= latest - span)
             });
-            // So that each look at all of them is paid for by as many new ones, even if all are recent.
+            // At least doubled, so that the cost per new source stays constant even if all are recent.
             self.most = SOURCES.max(2 * self.lines.len());
         }
         let trail = self.lines.entry((jail, target)).or_insert_with(|| Trail::with_capacity(ROOM));

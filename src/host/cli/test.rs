@@ -37,7 +37,7 @@ pub(super) fn run(options: &Options) -> Done {
     let mode = options.mode.as_deref().unwrap_or("normal");
     let mut active = Vec::new();
     for filter in &filters {
-        // With all filters on, a mode is for those that have it.
+        // With all filters, a mode applies to those that have it.
         let bit = filter.mode(mode).or(if filters.len() > 1 { Some(1) } else { None });
         let Some(bit) = bit else {
             let mut text = format!("filter {} has no mode '{mode}', only normal", filter.name);

@@ -1,4 +1,4 @@
-//! Files whose name is a pattern, such as `/var/log/*/error.log`: each that it names is followed, new ones too.
+//! Files by a pattern, such as `/var/log/*/error.log`: each file that matches is followed, also those that appear later.
 //!
 //! `*` stands for any text and `?` for any character within one part of the path, neither for a leading dot. Names that
 //! a rotation gives (a number or date at the end, compressed, `.old`) are not followed, nor is a file a second time by
@@ -7,8 +7,7 @@
 //! What is there at the start is begun as a single file is. A file that appears later is read from its start, the
 //! stamps in its lines saying how old they are; unless nobody wrote to it for [`IDLE`], then it is the past.
 //!
-//! At most [`MOST`] files at a time, those before all others that the run before has read; the others are counted and
-//! said.
+//! At most [`MOST`] files at a time, first of all those that the run before has read. The others are counted and reported.
 
 use super::file::{FileSource, Id, Saved};
 use super::watches::{Held, Watches};

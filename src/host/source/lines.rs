@@ -1,4 +1,4 @@
-//! One stream's [`Framer`] with a line buffer of its own, which goes with the stream.
+//! A stream's [`Framer`] with its own line buffer, which is freed with the stream.
 
 use super::SourceTally;
 use crate::frame::{Framer, Framing, Tally};
@@ -15,7 +15,7 @@ pub(super) fn longest() -> usize {
     LONGEST.load(Ordering::Relaxed)
 }
 
-/// Sets the longest line, in bytes (`max_line`). Streams that were opened before keep what held then.
+/// Sets the longest line, in bytes (`max_line`), for streams that are opened from now on.
 pub fn set_longest(bytes: usize) {
     LONGEST.store(bytes, Ordering::Relaxed);
 }

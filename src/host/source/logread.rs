@@ -1,4 +1,5 @@
-//! `logread -f` as a child, started again when it ends: at once it may be, then after 1 s doubling to 60 s.
+//! `logread -f` as a child process. When it ends it is started again, after a pause that grows up to 60 s while it keeps
+//! ending.
 //!
 //! Lines that are logged while no child runs are lost: `logread` is called exactly as OpenWrt and syslog-ng's
 //! wrapper understand it, and neither can resume.

@@ -1,8 +1,8 @@
 //! Where log bytes come from: UDP, TCP, Unix datagrams, files, `logread -f`, standard input.
 //!
-//! In: a list of [`Spec`]s and readiness from the [`Poller`]. Out: whole lines, one call each. One thread serves
-//! all of them, each a bounded piece a turn, so that no source starves another: what is left over is found again
-//! by the next turn.
+//! In: a list of [`Spec`]s and readiness from the [`Poller`]. Out: whole lines, one call each. One thread serves all
+//! sources and does a bounded amount of work for each in a turn, so that none starves another; what is left is done in the
+//! next turn.
 //!
 //! ```text
 //! sources.apply(&poller, specs, now, |error| …);
@@ -16,8 +16,8 @@
 //!
 //! On [`Signal::Child`](super::sys::signal::Signal) call [`Sources::reap`], at the end [`Sources::stop`].
 //!
-//! Memory is taken when a source starts and when a connection comes: one read buffer of 64 KiB for all, one line
-//! buffer a stream, given back with it. Nothing is allocated a line. What is lost is counted in [`SourceTally`].
+//! Memory is taken when a source starts and when a connection comes: one read buffer of 64 KiB for all, and one line buffer
+//! for each stream, freed with it. Lines allocate nothing. What is lost is counted in [`SourceTally`].
 
 mod error;
 pub mod file;
@@ -56,7 +56,7 @@ pub const READ: usize = 65_536;
 /// A source as the configuration names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Spec {
-    /// Syslog over UDP (RFC 5426), a message a datagram.
+    /// Syslog over UDP (RFC 5426), one message in each datagram.
     Udp {
         /// Where to listen.
         listen: SocketAddr,
@@ -104,11 +104,11 @@ impl Spec {
     }
 }
 
-/// Which source: its place in [`Sources`], the same as long as its [`Spec`] is applied.
+/// Which source: its place in [`Sources`], which it keeps for as long as its [`Spec`] is applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SourceId(pub u16);
 
-/// Which stream of a source: a number a TCP connection (not used again until 2³² others were), 0 elsewhere.
+/// Which stream of a source: a number for each TCP connection (not used again before 2³² others), 0 elsewhere.
 /// Datagram sockets have one stream for all senders; [`LineMeta::from`] tells those apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StreamKey(pub u32);
@@ -116,10 +116,10 @@ pub struct StreamKey(pub u32);
 /// What a source knows of a line beside its bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LineMeta {
-    /// The line is from before now: it was in a file already when edgeban came to it. Its own stamp says when.
+    /// The line was in a file before edgeban came to it: its own stamp says when it was written.
     pub catch_up: bool,
-    /// The line came with a file that has just appeared or was just emptied: as a log's next, or as a copy of an old
-    /// one. Its own stamp says which; without one it is from now.
+    /// The line came with a file that has just appeared or was just emptied. That may be a new log or a copy of an old one:
+    /// its own stamp says when it was written; without one it counts as new.
     pub fresh: bool,
     /// Who sent it, where it came over the network.
     pub from: Option<Addr>,

@@ -96,7 +96,7 @@ impl Sources {
         if let Some(path) = state
             && let Some(Err(e)) = path.parent().map(fs::create_dir_all)
         {
-            // Who tries edgeban out without root need not be told: only lines of the time when nobody reads are lost.
+            // Not worth a warning to a user who tries edgeban without root: only lines written while it is stopped are missed.
             let denied = e.kind() == io::ErrorKind::PermissionDenied;
             sources.is_unsaved(path, e, if denied { Level::Debug } else { Level::Warn });
         }
@@ -169,7 +169,7 @@ impl Sources {
         }
     }
 
-    /// Tells all files what inotify says. They do in their turn what follows.
+    /// Passes inotify's events to all files, which act on them in their turn.
     fn hear(&mut self, now: Instant) {
         let Self { watches: Some(watches), slots, buf, .. } = self else { return };
         watches.read(buf, |event| {
@@ -183,8 +183,7 @@ impl Sources {
         });
     }
 
-    /// Goes on with what is not told by an event: the rest of a file, restarts, retries, the state file. To be
-    /// called after every wait.
+    /// Does what no event announces: the rest of a file, restarts, retries, the state file. To be called after every wait.
     pub fn turn(&mut self, poller: &Poller, now: Instant, on_line: &mut OnLine<'_>) {
         for (index, slot) in self.slots.iter_mut().enumerate() {
             let Some(slot) = slot else { continue };
@@ -232,7 +231,7 @@ impl Sources {
         }
     }
 
-    /// How long [`Poller::wait`] may wait for the sources' sake, in milliseconds.
+    /// How long [`Poller::wait`] may wait as far as the sources are concerned, in milliseconds.
     pub fn timeout(&self, now: Instant) -> Option<u32> {
         let mut first = Instant::NEVER;
         for slot in self.slots.iter().flatten() {
@@ -299,7 +298,8 @@ impl Sources {
         self.slots.get(usize::from(id.0))?.as_ref().map(|s| &s.tally)
     }
 
-    /// Writes the state file if it would change: whole or not at all, by renaming. Its folder is made where it is gone.
+    /// Writes the state file if it would change, by renaming a new file: whole or not at all. Makes its folder if that is
+    /// missing.
     pub fn save(&mut self) {
         let Some(path) = &self.state else { return };
         let mut text = Vec::new();

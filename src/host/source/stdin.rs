@@ -68,7 +68,7 @@ impl Stdin {
             Err(Errno::AGAIN) => return,
             Err(_) => cx.tally.errors.bump(),
         }
-        // The last line of a text that does not end in a newline is whole here: the end of input says so.
+        // At the end of input, a last line without a newline is whole too.
         self.lines.finish(cx.tally, &mut line);
         self.ended = true;
         let _ = cx.poller.remove(&self.fd);

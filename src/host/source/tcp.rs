@@ -1,8 +1,8 @@
 //! A syslog server over TCP (RFC 6587): many connections, each with its own framing state.
 //!
-//! When all places are taken, or all descriptors but those that files and the control socket need, a connection makes
-//! room: of the address that holds the most, the one that was silent longest. So one host that opens connections
-//! without end closes its own, not those of others.
+//! When all places are taken, or all descriptors but those kept for files and the control socket, an old connection is closed
+//! for each new one: of the address with the most connections, the one that was silent longest. So a host that opens
+//! connections without end closes its own, and not those of others.
 
 use super::lines::Lines;
 use super::{Cx, Error, LineMeta, StreamKey};
@@ -17,7 +17,7 @@ use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::vec::Vec;
 
-/// Connections accepted a turn.
+/// The most connections that one turn accepts.
 const BUDGET: usize = 16;
 /// How long to leave the listener alone when the system has no descriptor left.
 const PAUSE: Duration = Duration::from_secs(1);

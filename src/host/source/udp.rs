@@ -1,4 +1,4 @@
-//! Syslog over UDP: a message a datagram (RFC 5426).
+//! Syslog over UDP: one message in each datagram (RFC 5426).
 
 use super::lines::Lines;
 use super::{Cx, Error, LineMeta, SourceTally, StreamKey};
@@ -8,8 +8,8 @@ use core::net::SocketAddr;
 use std::net::UdpSocket;
 use std::os::fd::AsFd;
 
-/// Datagrams a turn. A turn ends with the kernel being told of bans, which takes the longer the more they are, and
-/// with eight times as many it is no faster in all.
+/// The most datagrams that one turn reads. After each turn bans are sent to the kernel; eight times as many datagrams in a
+/// turn were no faster overall.
 const BUDGET: usize = 64;
 /// What the kernel is asked to hold while the daemon is busy: some thousand messages.
 const RECEIVE_BUFFER: i32 = 1 << 20;

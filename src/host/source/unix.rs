@@ -1,5 +1,5 @@
-//! The socket that `syslog(3)` writes to. Where its path is a symlink, as `/dev/log` may be, it is made where that
-//! leads: who logs follows it, too.
+//! The socket that `syslog(3)` writes to. Where its path is a symlink, as `/dev/log` may be, the socket is made where the
+//! link leads, since programs that log follow the link too.
 
 use super::lines::Lines;
 use super::{Cx, Error, udp};
@@ -12,7 +12,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
-/// A symlink may lead to the next so often.
+/// The most symlinks in a row that are followed.
 const HOPS: usize = 8;
 
 /// A bound Unix datagram socket. Dropping it removes it, and no symlink to it.

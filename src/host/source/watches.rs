@@ -1,6 +1,5 @@
-//! One inotify instance for all files of all sources: a system permits few instances
-//! (`fs.inotify.max_user_instances`) and many watches. Whoever watches something holds it; the kernel's watch ends with
-//! the last who does.
+//! One inotify instance for all files of all sources, since a system permits few instances
+//! (`fs.inotify.max_user_instances`) and many watches. Several may hold one watch; it ends when the last of them drops it.
 
 use crate::host::sys::Errno;
 use crate::host::sys::file::c_path;

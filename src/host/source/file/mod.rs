@@ -7,18 +7,18 @@
 //!   counted. What is written between the copy and the truncation is lost to every reader.
 //! - **Old lines under the name**, copied or moved there: while a file is young, the stamps of its lines say from when
 //!   they are. A line without one is from now, unless its file was moved there with it.
-//! - **Written anew** and renamed to the name (`sed -i`, an editor): it goes on behind the last lines that the file
-//!   before it had, if both have them; what is before was read there.
+//! - **Written anew** and renamed to the name (`sed -i`, an editor): if the new file has the last lines of the old one too,
+//!   it is read from behind them on; the lines before them were read already.
 //! - **Late creation and deletion**: the nearest existing directory is watched; a file that was not there at the
 //!   start is read from its beginning.
 //! - **Start**: at the saved offset if the file is the one that was saved, else at its end, like `tail -F`.
-//! - **Two sources, one file**: the first that opens it reads it. The other waits until it is free, and goes on
-//!   where that one ended; a new file of the name it leaves to the first for a second.
+//! - **Two sources, one file**: the first that opens it reads it. The other waits until it is free, and goes on where the
+//!   first one ended. A new file of the name is left to the first one for a second.
 //! - **No permission**: said once, tried again when the attributes change.
 //!
-//! inotify makes it quick, but is not relied on: every [`CHECK`] the name is compared with what is open and what
-//! is open is read, so that an overflown queue, a swapped directory symlink or a file that gives no events costs
-//! seconds and no lines. Without inotify that is done every half second.
+//! inotify makes it quick, but is not relied on: every [`CHECK`] the name is compared with the open file, and the open file
+//! is read. So an overflown queue, a swapped directory symlink or a file without events costs seconds and no lines. Without
+//! inotify that is done every half second.
 //!
 //! Limits: a rotated file that is deleted, compressed or moved out of its directory before it was ever opened
 //! is lost (and counted, as far as its renames can be followed); rotations while edgeban is down are followed
@@ -56,7 +56,7 @@ pub const GRACE: Duration = Duration::from_secs(60);
 pub const CHECK: Duration = Duration::from_secs(10);
 /// How often it is, and the file read, where there is no inotify.
 const CHECK_BLIND: Duration = Duration::from_millis(500);
-/// How long a new file is left to the source that read the one before it.
+/// How long a new file is left to the source that read the last file of that name.
 const YIELD: Duration = Duration::from_secs(1);
 /// The most rotated files held open; one more closes the oldest that is read to its end, or reads the oldest to
 /// its end at once. An open file cannot vanish, so this bounds how far a reader may fall behind rotations.
@@ -76,7 +76,7 @@ pub(super) struct FileSource {
     saved: Vec<Saved>,
 }
 
-/// Where a file that is opened now begins for us.
+/// From where a file that is opened next is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Begin {
     /// First look: what is there already is the past.
@@ -141,7 +141,7 @@ impl FileSource {
         retire.min().unwrap_or(Instant::NEVER).min(self.next_check)
     }
 
-    /// Takes what inotify says, of this file or of another; the next turn does what follows.
+    /// Takes an event of inotify, about this file or another; the next turn acts on it.
     pub(super) fn hear(&mut self, event: &Event<'_>, now: Instant) {
         let mut own = false;
         for tail in self.current.iter_mut().chain(&mut self.old) {

@@ -23,7 +23,7 @@ const FLIGHT: Duration = Duration::from_secs(1);
 /// How long a renamed file is followed after its last rename, if it is not open.
 const TRAIL: Duration = Duration::from_secs(60);
 
-/// What changes whom a name means.
+/// Events that may change which file a name leads to.
 const SHAPE: u32 = libc::IN_CREATE | libc::IN_MOVED_FROM | libc::IN_MOVED_TO | libc::IN_DELETE;
 
 /// A watched directory and the name in it that leads to the file.
