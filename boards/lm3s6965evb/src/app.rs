@@ -1,4 +1,4 @@
-//! The application: bytes in, JSON lines out. Knows nothing of the chip, so that a host can test it.
+//! The application: log bytes in, bans out as JSON lines. Nothing here depends on the chip, so that a host can test it.
 
 mod memory;
 
@@ -17,7 +17,7 @@ use edgeban::time::recent::Recent;
 /// differences between dates matter to a jail.
 const CALENDAR: Calendar<'static> = Calendar::fixed(1_798_761_600_000, 0);
 
-/// What the stack's paint tells at the end of a run, in bytes.
+/// How much of the stack was used, in bytes; see `chip::stack`.
 pub struct Stack {
     /// The deepest it has been.
     pub used: u32,
@@ -25,7 +25,7 @@ pub struct Stack {
     pub reserve: u32,
 }
 
-/// The whole flow, over lent memory and a way to put bytes out.
+/// The whole flow over lent memory; `put` sends a byte out.
 pub struct App<W: FnMut(u8)> {
     framer: Framer<'static>,
     frames: frame::Tally,
@@ -35,7 +35,7 @@ pub struct App<W: FnMut(u8)> {
 }
 
 impl<W: FnMut(u8)> App<W> {
-    /// Starts empty, in that place. `None` where the tables of [`Memory`] do not fit each other.
+    /// Starts with empty tables, made in `place`. `None` where the sizes in [`Memory`] do not fit each other.
     pub fn new(place: &'static mut MaybeUninit<Memory>, put: W) -> Option<Self> {
         let (framer, engine, rules) = Memory::make(place).parts()?;
         Some(Self { framer, frames: frame::Tally::default(), engine, rules, put })
@@ -51,7 +51,7 @@ impl<W: FnMut(u8)> App<W> {
         });
     }
 
-    /// The last line: what was counted. `overruns` are bytes that the UART lost.
+    /// Prints the summary line. `overruns` is how many bytes the UART lost.
     pub fn finish(&mut self, overruns: u32, stack: Stack) {
         let (mut sentences, mut gave_up) = (0, 0);
         self.engine.counters(&mut |_, name, n| match name {
@@ -73,7 +73,7 @@ impl<W: FnMut(u8)> App<W> {
     }
 }
 
-/// Says each change of the blocklist.
+/// Prints each change of the blocklist.
 struct Printer<'a, 'r, W: FnMut(u8)> {
     rules: &'a Rules<'r>,
     put: &'a mut W,

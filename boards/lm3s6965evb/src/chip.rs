@@ -17,7 +17,7 @@ const EOT: u8 = 0x04;
 /// cortex-m-rt's `paint-stack` fills the stack with this before anything runs.
 const PAINT: u32 = 0xCCCC_CCCC;
 
-/// Exit codes: told apart from QEMU's own 1.
+// Exit codes, other than QEMU's own 1.
 const PANICKED: u32 = 101;
 const FAULTED: u32 = 102;
 const STRAY_INTERRUPT: u32 = 103;

@@ -1,4 +1,4 @@
-//! One JSON object a line, byte by byte, without `core::fmt` and without a buffer.
+//! Writes JSON objects, one on each line, byte by byte, without `core::fmt` and without a buffer.
 
 /// An object being written through `put`. Members come in the order of the calls.
 pub struct Object<'w, W: FnMut(u8)> {

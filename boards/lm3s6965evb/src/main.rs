@@ -1,5 +1,5 @@
-//! The smallest honest image: Cortex-M3, 256 KiB flash, 64 KiB RAM, no network yet. Log lines come in on
-//! UART0, bans go out on it as JSON lines. An EOT byte (0x04) ends the run with a summary line.
+//! The smallest image with the whole flow from log bytes to bans: Cortex-M3, 256 KiB flash, 64 KiB RAM, no network yet.
+//! Log lines come in on UART0, bans go out on it as JSON lines. An EOT byte (0x04) ends the run with a summary line.
 //!
 //! The image has no clock of its own: the lines' stamps are its clock, as in `edgeban replay`, and its
 //! output is what `edgeban replay --json` prints for the same lines without their `lines` member.

@@ -13,7 +13,7 @@ use heapless::Vec;
 
 /// The longest line.
 const LINE: usize = 1024;
-/// Jails, one a filter: what a router's log needs.
+/// Jails, one for each filter that a router's log needs.
 const JAILS: usize = 3;
 /// Sessions at a time; each of a router's daemons takes a few logins at once.
 const SESSIONS: usize = 24;
@@ -27,8 +27,8 @@ const BANS: usize = 64;
 /// The bit of the mode that every filter has.
 const NORMAL: u8 = 1;
 
-/// Hash keys. The chip has no source of randomness yet; who knows the keys can make look-ups slower, in tables this
-/// small by a few steps, and nothing else.
+/// Hash keys. There is no driver for a source of randomness yet. Who knows the keys can only make lookups slower, by a few
+/// steps in tables as small as these.
 const KEY: [u8; 16] = *b"lm3s6965evb:keys";
 const KEY_WORDS: [u64; 2] = [0x6564_6765_6261_6e31, 0x6c6d_3373_3639_3635];
 
@@ -73,8 +73,8 @@ unsafe fn fill<T, const N: usize>(at: *mut [T; N], each: impl Fn() -> T) {
 }
 
 impl Memory {
-    /// Makes the tables where they are to lie. Neither are they built on the stack first, nor do their initial values lie
-    /// in flash, as those of a static would that is not all zero.
+    /// Makes the tables in place. So they are not built on the stack first, and their initial values take no flash, as those
+    /// of a static would.
     pub fn make(place: &'static mut MaybeUninit<Self>) -> &'static mut Self {
         let at = place.as_mut_ptr();
         // SAFETY: each field of the place is written, and none is read before all are.
@@ -100,7 +100,7 @@ impl Memory {
         }
     }
 
-    /// The parts of the application over this memory, once; `None` where tables do not fit each other.
+    /// The parts of the application over this memory; `None` where the sizes of the tables do not fit each other.
     pub fn parts(&'static mut self) -> Option<(Framer<'static>, Engine<'static>, Rules<'static>)> {
         self.jails.clear();
         for name in NAMES {
