@@ -41,7 +41,7 @@ Common options:
   -V, --version       version; 'edgeban version' prints it too
 
 Exit codes: 0 fine, 1 ran but found an error in the input or was refused, 2 usage.
-See edgeban(8) and edgeban.conf(5).
+See edgeban(8), edgeban.conf(5) and edgeban.filter(5).
 ";
 
 /// The options that any command may have.
