@@ -2,7 +2,7 @@
 //!
 //! `EDGEBAN_BLESS=1 cargo test --test board` writes the golden file anew, to be read before it is committed.
 
-#[allow(unreachable_pub)] // Shared: each test binary uses a part of it.
+#[allow(unreachable_pub)] // Shared between test binaries.
 mod common;
 #[path = "common/cross.rs"]
 mod cross;
@@ -70,7 +70,7 @@ fn run(image: &Path, mut log: Vec<u8>) -> String {
 
 /// The image, where this machine can build and run it.
 fn ready() -> Option<std::path::PathBuf> {
-    let image = cross::have("qemu-system-arm").and_then(|()| cross::image(TRIPLE));
+    let image = common::have("qemu-system-arm").and_then(|()| cross::image(TRIPLE));
     image.map_err(|why| common::cannot(&why)).ok()
 }
 

@@ -1,4 +1,4 @@
-//! The daemon and its clients, as they are run: over its control socket and a UDP source, dropping nothing.
+//! The daemon and its clients as real processes, over its control socket and a UDP source, without a firewall.
 #![cfg(feature = "std")]
 
 #[path = "common/cli.rs"]
@@ -184,7 +184,7 @@ fn orders_for_people_and_for_scripts() {
     assert!(log.contains("ban 192.0.2.9 jail sshd for 3600s (3 failures)"), "{log}");
 }
 
-/// Who says for how long means it; who does not takes nothing from a ban that lasts longer.
+/// `ban --for` sets the end of an existing ban; without `--for` a ban that lasts longer stays as it is.
 #[test]
 fn a_ban_by_hand_lasts_as_long_as_was_said() {
     let daemon = Daemon::start("for");
@@ -252,7 +252,7 @@ fn lines_become_bans_and_status_shows_what_happened() {
     daemon.stop();
 }
 
-/// Nobody reads the log meanwhile: its pipe is full long before the end, and that must not stop the daemon.
+/// Nobody reads the daemon's log, so that its pipe is full long before the end; that must not stop the daemon.
 #[test]
 fn ten_thousand_bans_are_listed() {
     let daemon = Daemon::start("many");

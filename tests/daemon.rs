@@ -1,4 +1,4 @@
-//! The daemon as its users meet it: what it does without rights, on signals, over a restart, and to the kernel's table.
+//! The running daemon: what it does without rights, on signals, over a restart, and to the kernel's table.
 
 #[allow(unreachable_pub)] // Shared: each test binary uses a part of it.
 mod common;
@@ -17,8 +17,8 @@ use std::io::{ErrorKind, Read, Write};
 #[test]
 fn without_permission_bans_are_kept_and_it_is_said() {
     in_namespace(|| {
-        if !net::have("setpriv") {
-            return common::cannot("no setpriv");
+        if let Err(why) = common::have("setpriv") {
+            return common::cannot(&why);
         }
         let folder = Folder::new();
         run(&format!("chmod 777 {}", folder.path().display()));

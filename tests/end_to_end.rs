@@ -41,7 +41,7 @@ config jail 'dropbear'
 	option bantime '10s'
 ";
 
-/// A client that fails three times on `port` is shut out of everything, and of nothing any more after `bantime`.
+/// A client that fails three times on `port` is shut out of every port, and let in again after `bantime`.
 fn a_guesser_is_shut_out(port: u16, jail: &'static str, family: usize) {
     with_site(move |site| {
         let server = SERVER[family];
@@ -99,7 +99,7 @@ fn a_guesser_is_shut_out(port: u16, jail: &'static str, family: usize) {
     });
 }
 
-/// Both families at once, since they mostly wait; each has a server of its own.
+/// Both families at the same time, since they mostly wait; each has a server of its own.
 fn over_both_families(port: u16, jail: &'static str) {
     let tests = [0, 1].map(|family| std::thread::spawn(move || a_guesser_is_shut_out(port, jail, family)));
     for test in tests {

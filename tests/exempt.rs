@@ -1,4 +1,4 @@
-//! Whom nobody bans: this host's own addresses, its gateways, the allow list, as they come and go.
+//! Addresses that are never banned, as they come and go: this host's own, its gateways, the allow list.
 
 #[allow(unreachable_pub)] // Shared: each test binary uses a part of it.
 mod common;

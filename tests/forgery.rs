@@ -1,7 +1,7 @@
-//! A client who knows the rules, the daemon's format and where its log cuts long lines still blames nobody but itself.
+//! A client who knows the rules, the daemon's format and where its log cuts long lines cannot have anyone but itself banned.
 //!
-//! Each template is a daemon's line: `%` is text that a client chooses, `~` the client's address. The client puts the rest
-//! of the very line into its text, with a victim's address, pads it, and lets the cut fall right behind it.
+//! Each template is a daemon's line: `%` is text that a client chooses, `~` the client's address. The client copies the rest
+//! of the line into its text, with a victim's address, pads it, and lets the log cut the line right behind the copy.
 
 #[path = "common/filters.rs"]
 mod filters;
@@ -149,7 +149,7 @@ const LINES: &[(&str, &str)] = &[
     ),
 ];
 
-/// Filter, a line of the daemon that says a client's text without blaming anybody, and the line that the text imitates.
+/// Filter, a line of the daemon with a client's text that counts against nobody, and the line that the text imitates.
 const CARRIERS: &[(&str, &str, &str)] = &[
     (
         "vsftpd",
@@ -163,7 +163,7 @@ const CARRIERS: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// `text` with `%` and `~` filled in, each `%` by its own words.
+/// `text` with `~` and each `%` filled in.
 fn fill(text: &str, address: &str, mut words: impl FnMut(usize) -> String) -> String {
     let mut at = 0;
     let mut out = String::new();
@@ -356,7 +356,7 @@ fn no_rule_that_the_lint_accepts_is_forged_by_its_own_line() {
         let plain = fill(template, CLIENT, |_| "bob".into());
         assert_eq!(blamed(plain.as_bytes()), Addr::parse(CLIENT.as_bytes()), "{rule}: {plain}");
         for line in forged(template, template, &CUTS) {
-            // Cut lines are for the rule's author, who knows the log.
+            // Whether lines are cut is for the rule's author to know, so cuts are left out here.
             let whole = !CUTS.contains(&line.len());
             for address in [CLIENT, "name.example", "a b", ""] {
                 let line = String::from_utf8_lossy(&line).replace(CLIENT, address);

@@ -1,5 +1,5 @@
-//! Bytes to bans, through frame and engine, with every built-in filter on in its widest mode and one failure enough:
-//! whatever comes, nothing panics, noise bans nobody, and no ban is of an address that the input does not spell.
+//! Hostile bytes through frame and engine, with every built-in filter on in its widest mode and one failure enough for a ban.
+//! Nothing may panic, noise may ban nobody, and every banned address must be written in the input.
 #![cfg(feature = "std")]
 
 use edgeban::addr::{Prefix, scan};

@@ -1,4 +1,4 @@
-//! House rules that a machine can hold: the length of files, words that do not belong here, lists that must not forget.
+//! House rules that a machine can check: the length of files, words that do not belong here, lists that must be complete.
 
 #[path = "common/tree.rs"]
 mod tree;
@@ -8,7 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 use tree::{files, is_rust, root};
 
-/// A file is one idea; no idea of this project needs more lines.
+/// The most lines of a file: a file is one idea.
 const LONGEST: usize = 700;
 
 fn text_files() -> Vec<(PathBuf, String)> {
@@ -28,7 +28,7 @@ fn no_source_file_is_too_long() {
     }
 }
 
-/// Only the floor that talks to the kernel needs it; src/lib.rs forbids it where there is no such floor.
+/// Only the floor that talks to the kernel needs it; src/lib.rs forbids it in builds without that floor.
 #[test]
 fn unsafe_code_stays_in_the_host_floor() {
     let src = root().join("src");
@@ -45,7 +45,7 @@ fn unsafe_code_stays_in_the_host_floor() {
     }
 }
 
-/// No path of the machine that something was written on, no note that was meant for later.
+/// No paths of the machine that a file was written on, and no notes for later.
 #[test]
 fn no_forbidden_words() {
     // Put together here, so that this file does not contain them.
@@ -72,7 +72,7 @@ fn no_forbidden_words() {
     }
 }
 
-/// A filter that no jail uses does nothing until someone finds it.
+/// A filter that no jail uses would do nothing until someone notices.
 #[test]
 fn every_filter_has_a_jail_and_is_named_in_the_readme() {
     let readme = fs::read_to_string(root().join("README.md")).expect("README.md");

@@ -222,7 +222,7 @@ fn client(ip: &str) -> Addr {
     Addr::parse(ip.as_bytes()).expect("an address")
 }
 
-/// Runs `lines` as one process's through `memory` and a session table; asserts that only `ip` is blamed.
+/// Runs `lines` as those of one process through the filter and a session table; asserts that only `ip` counts as failing.
 fn only_the_client(
     memory: &mut Memory,
     app: &str,

@@ -1,4 +1,4 @@
-//! What `test` and `replay` make of logs that are not as one would wish, and that they agree with the daemon.
+//! What `test` and `replay` make of imperfect logs (repetitions, missing years, dates that run backwards), as the daemon would.
 #![cfg(feature = "std")]
 
 #[path = "common/cli.rs"]

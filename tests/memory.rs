@@ -1,10 +1,10 @@
-//! What the running daemon costs in memory that is its own (USS), held to a budget: idle with the default tables, when it
-//! is ready and after it has done all that it does now and then, and with 10,000 bans. The release build is what is installed, so that its whole USS counts; of the far larger debug
-//! build only what it wrote counts.
+//! The private memory (USS) of the running daemon, held to a budget: with the default tables, when it is ready and after it
+//! has done all that it does at intervals; and with 10,000 bans. Of the release build, which is what is installed, the whole
+//! USS counts; of the far larger debug build, only the pages that it wrote.
 //!
 //! `cargo test --release --test memory -- --nocapture` prints the figures.
 
-#[allow(unreachable_pub)] // Shared: each test binary uses a part of it.
+#[allow(unreachable_pub, dead_code)] // Shared: each test binary uses a part of it.
 mod common;
 #[path = "common/cli.rs"]
 #[allow(dead_code)] // Shared: each test binary uses a part of it.
@@ -99,8 +99,8 @@ fn own(process: u32) -> u64 {
     bytes
 }
 
-/// As [`own`], once it is at most `most`: code that has run is given back a moment later. The last figure where that
-/// takes too long.
+/// As [`own`], once it is at most `most`, since memory is given back a moment after its use. If that takes too long, the
+/// last figure.
 fn rested(process: u32, most: u64) -> u64 {
     let end = Instant::now() + Duration::from_secs(10);
     while figures(process).0 > most && Instant::now() < end {
@@ -110,7 +110,7 @@ fn rested(process: u32, most: u64) -> u64 {
     own(process)
 }
 
-/// Waits until a process waits.
+/// Waits until the process sleeps.
 fn asleep(process: u32) {
     let state = || std::fs::read_to_string(format!("/proc/{process}/stat")).expect("it runs");
     while !state().contains(") S ") {

@@ -22,9 +22,9 @@ const TRIPLE: &str = "mips-unknown-linux-musl";
 /// An ath79 router's core: big-endian, no FPU.
 const QEMU: [&str; 3] = ["qemu-mips", "-cpu", "24Kc"];
 
-/// The binary for the router, or which tool is missing. Built once: a second build would write over a running one.
+/// The binary for the router, or which tool is missing. Built once, since a second build would overwrite a running binary.
 static IMAGE: LazyLock<Result<PathBuf, String>> =
-    LazyLock::new(|| cross::have(QEMU[0]).and_then(|()| cross::image(TRIPLE)));
+    LazyLock::new(|| common::have(QEMU[0]).and_then(|()| cross::image(TRIPLE)));
 
 fn output(mut command: Command) -> Output {
     command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"))

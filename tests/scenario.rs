@@ -13,7 +13,7 @@ use edgeban::time::{Duration, Instant, parse_duration};
 use std::collections::VecDeque;
 use std::path::Path;
 
-/// `at 0s` on the engine's clock: late enough for lines that waited to be placed before it.
+/// `at 0s` on the engine's clock: late enough that older lines, for `waited>`, have a time on that clock.
 const START: Duration = Duration::from_secs(30 * 86_400);
 
 /// What happened, in the words of the scripts.

@@ -1,4 +1,4 @@
-//! Where the daemon's lines come from: that none is lost, read twice or read as what it is not, and whose it is.
+//! The daemon's sources: no line is lost, read twice or misread, and each goes to the filters that it is for.
 
 #[allow(unreachable_pub)] // Shared: each test binary uses a part of it.
 mod common;

@@ -1,11 +1,11 @@
-//! The real binary, and a folder that is gone when the test is over.
+//! Runs the real binary, and makes a folder that is removed when the test is over.
 
 use edgeban::host::value::Value;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What a run of the binary left.
+/// The result of a run of the binary.
 pub(crate) struct Run {
     /// Exit code; `None` where a signal ended it.
     pub(crate) code: Option<i32>,
@@ -59,7 +59,7 @@ pub(crate) fn run(mut command: Command, input: &[u8]) -> Run {
     let mut child = command.spawn().expect("the binary starts");
     let mut stdin = child.stdin.take().expect("piped");
     let output = std::thread::scope(|scope| {
-        // One that ends before it has read everything is no failure of the test.
+        // The binary may end before it has read everything.
         scope.spawn(move || drop(stdin.write_all(input)));
         child.wait_with_output().expect("it ends")
     });

@@ -28,8 +28,3 @@ pub(crate) fn image(triple: &str) -> Result<PathBuf, String> {
         out.lines().find_map(|line| line.strip_prefix("image: ")).expect("targets/build names its image");
     Ok(path.into())
 }
-
-/// Whether `program` can be started.
-pub(crate) fn have(program: &str) -> Result<(), String> {
-    Command::new(program).arg("--version").output().map(drop).map_err(|e| format!("{program}: {e}"))
-}

@@ -15,16 +15,11 @@ pub fn unshare(what: i32) -> bool {
     unsafe { libc::unshare(what) == 0 }
 }
 
-/// Whether `program` can be started.
-pub fn have(program: &str) -> bool {
-    Command::new(program).arg("--version").output().is_ok()
-}
-
-/// Runs `body` in a thread with namespaces of its own, where `programs` are there and it is permitted.
+/// Runs `body` in a thread with namespaces of its own, if `programs` are installed and it is permitted.
 pub fn in_namespace(what: i32, programs: &[&str], body: impl FnOnce() + Send + 'static) {
     for program in programs {
-        if !have(program) {
-            return crate::common::cannot(&format!("no {program}"));
+        if let Err(why) = crate::common::have(program) {
+            return crate::common::cannot(&why);
         }
     }
     let made = Arc::new(AtomicBool::new(false));

@@ -1,4 +1,4 @@
-//! Processes that a test starts: stopped when the test is over, however it ends; what they say is kept.
+//! Processes that a test starts. They are stopped when the test is over, however it ends, and their output is kept.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration as Wait;
@@ -39,7 +39,7 @@ pub fn until(what: &str, secs: u64, mut done: impl FnMut() -> bool) -> Wait {
     start.elapsed()
 }
 
-/// A folder of its own that goes with it.
+/// A folder that is removed when this is dropped.
 pub struct Folder(PathBuf);
 
 impl Folder {
@@ -66,7 +66,7 @@ impl Drop for Folder {
     }
 }
 
-/// A process that ends with this, or with the thread that started it.
+/// A process that is ended when this is dropped, or with the thread that started it.
 pub struct Running {
     child: Child,
     said: Arc<Mutex<String>>,
@@ -109,7 +109,7 @@ impl Running {
         }
     }
 
-    /// Its number.
+    /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
@@ -157,7 +157,7 @@ impl Edgeban {
         Self::start_as(Path::new(PROGRAM), folder, conf, before, options)
     }
 
-    /// As [`Edgeban::start`], from another place.
+    /// As [`Edgeban::start`], with the binary at another path.
     pub fn start_as(program: &Path, folder: &Path, conf: &str, before: &[&str], options: &[&str]) -> Self {
         let socket = folder.join("edgeban.sock");
         Self::configure(folder, conf);
