@@ -93,6 +93,7 @@ fn once<T>(fresh: bool, value: T) -> Result<T, Problem> {
 }
 
 impl<'s> Draft<'s> {
+    /// Reads a line, the `number`th of the text: a directive, a comment or nothing.
     fn line(&mut self, line: &'s str, number: u16) -> Result<(), Refusal> {
         let body = line.trim();
         if body.is_empty() || body.starts_with('#') {
@@ -154,7 +155,16 @@ impl<'s> Draft<'s> {
             Some(list) => self.modes(list).map_err(|problem| (problem, column(list)))?,
             None => u8::MAX,
         };
-        let (mut forget, mut part, mut rule) = (false, Part::Whole, rest);
+        if rest.is_empty() {
+            return Err(at(Problem::EmptyRule));
+        }
+        self.rule(verdict, modes, rest, number).map_err(|stop| place(rest, column(rest), stop))
+    }
+
+    /// Reads a rule, on line number `line`: `forget` and the part of an attempt where `text` starts with them, then the rule's
+    /// own text.
+    fn rule(&mut self, verdict: Verdict, modes: u8, text: &str, line: u16) -> Result<(), Stop> {
+        let (mut forget, mut part, mut rule) = (false, Part::Whole, text);
         while let Some((word, after)) = rule.split_once([' ', '\t']) {
             match word {
                 "forget" => forget = true,
@@ -166,15 +176,13 @@ impl<'s> Draft<'s> {
             }
             rule = after.trim_start();
         }
-        if rule.is_empty() {
-            return Err(at(Problem::EmptyRule));
-        }
-        let (entry, need) = self.program(rule, true).map_err(|stop| place(rule, column(rule), stop))?;
+        let (entry, need) = self.program(rule, true)?;
         let need = self.need(need);
         let (key, mask) = first::key(self.emit.code, self.emit.sets, entry + 1);
         let ordinal = u16::try_from(self.count + 1).unwrap_or(u16::MAX);
-        let slot = self.rules.get_mut(self.count).ok_or_else(|| at(Problem::NoSpace))?;
-        *slot = Rule { ordinal, line: number, entry, need, key, mask, modes, verdict, forget, part };
+        let full = Stop { problem: Problem::NoSpace, left: text.len() };
+        let slot = self.rules.get_mut(self.count).ok_or(full)?;
+        *slot = Rule { ordinal, line, entry, need, key, mask, modes, verdict, forget, part };
         self.count += 1;
         Ok(())
     }
