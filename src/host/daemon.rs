@@ -529,23 +529,11 @@ impl Core {
         self.loaded.free_scopes(bans.map(|ban| ban.scope));
         let loaded = Loaded::new(settings, &self.own, Some(&self.loaded))
             .map_err(|errors| check::placed(path.as_deref(), &errors))?;
-        let (old, new) = (&*self.begun, &loaded.settings.global);
-        let later: Vec<&str> = [
-            ("enabled", !new.enabled),
-            ("max_bans", old.max_bans != new.max_bans),
-            ("max_tracked", old.max_tracked != new.max_tracked),
-            ("max_sessions", old.max_sessions != new.max_sessions),
-            ("max_line", old.max_line != new.max_line),
-            ("control", old.control != new.control),
-            ("state_dir", old.state_dir != new.state_dir),
-            ("firewall", old.firewall != new.firewall),
-        ]
-        .into_iter()
-        .filter_map(|(name, changed)| changed.then_some(name))
-        .collect();
+        let global = &loaded.settings.global;
+        let later = later(&self.begun, global);
         let warning = (!later.is_empty()).then(|| format!("{} will change at a restart", later.join(", ")));
         let scopes_changed = before != loaded.scopes;
-        log::set_max_level(super::report::level(new.log_level));
+        log::set_max_level(super::report::level(global.log_level));
         let now = clock::now();
         for (place, (old, new)) in self.loaded.rules().jails.iter().zip(loaded.rules().jails).enumerate() {
             if old.name != new.name {
@@ -564,6 +552,23 @@ impl Core {
         }
         Ok(warning)
     }
+}
+
+/// The options of the global section that differ from those of the start and take effect only at the next one.
+fn later(begun: &config::Global, new: &config::Global) -> Vec<&'static str> {
+    [
+        ("enabled", !new.enabled),
+        ("max_bans", begun.max_bans != new.max_bans),
+        ("max_tracked", begun.max_tracked != new.max_tracked),
+        ("max_sessions", begun.max_sessions != new.max_sessions),
+        ("max_line", begun.max_line != new.max_line),
+        ("control", begun.control != new.control),
+        ("state_dir", begun.state_dir != new.state_dir),
+        ("firewall", begun.firewall != new.firewall),
+    ]
+    .into_iter()
+    .filter_map(|(name, changed)| changed.then_some(name))
+    .collect()
 }
 
 /// Whether a line has a date that can be read.
