@@ -12,6 +12,9 @@
 //! * **Expiry** is exact to the millisecond, in order, without scanning. Expiry, insertion, eviction and removal each cost
 //!   O(log n) per entry; the filter's rebuild, spread over the removals that lead to it, adds O(1) to each.
 //! * Nothing here panics.
+//!
+//! `table` holds the entries in order of expiry, `index` and `universal` find one by its target, `sieve` is the Bloom filter,
+//! `slot` an entry's bytes. [`crate::engine::Watcher::change`] passes the changes on, on a host to [`crate::action`].
 
 use crate::addr::{Addr, Prefix};
 use crate::jail::JailId;

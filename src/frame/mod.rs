@@ -5,6 +5,9 @@
 //! spans chunks is copied, into the buffer that the caller lends. That buffer's length is the line limit (a CR before
 //! the LF counts). A longer line is dropped whole and counted, so that neither its start nor its end is ever read as a
 //! line. Work is linear in the bytes. Nothing here panics or fails; losses are counted in [`Tally`].
+//!
+//! [`Framer`] does it all: `ends` finds terminators, `octets` reads counts. The lines go to [`crate::syslog`], through
+//! [`crate::engine::Engine::line`].
 
 mod ends;
 mod framer;

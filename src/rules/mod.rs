@@ -1,7 +1,7 @@
 //! Floor 1: the built-in filters, compiled from the `.filter` texts in this folder when the crate is built.
 //!
-//! Each is a static of its own, so that a device links only those it names. To add one, add `NAME.filter` here and
-//! its samples in `tests/samples/NAME.log`; `tests/samples.rs` requires both.
+//! Each is a static of its own, so that a device links only those it names. [`crate::filter`] describes the language, and
+//! `CONTRIBUTING.md` says how to add a filter.
 
 use crate::filter::{Filter, Kind, Need, Part, Rule, Set, Verdict};
 

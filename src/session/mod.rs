@@ -6,6 +6,8 @@
 //! links. When full, the session silent for the longest time is dropped and counted; a session silent for longer than the
 //! timeout is over. A hit costs O(length of its fields). Nothing panics, on any hit.
 //!
+//! The engine takes each failure to its [`crate::jail`].
+//!
 //! # What counts once
 //!
 //! A daemon may report one attempt in several lines, and a rule says which part of an attempt its line reports ([`Part`]). In
