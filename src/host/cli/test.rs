@@ -146,7 +146,7 @@ struct Tester<'a> {
     written: i64,
 }
 
-/// What is told of a line.
+/// What is shown of a line.
 #[derive(Default)]
 struct Told<'l> {
     rule: Option<String>,
@@ -220,7 +220,7 @@ impl Tester<'_> {
         self.report(number, verdict, told, &completed, line);
     }
 
-    /// As the engine takes it: the failure that the message before it completed, so many times more.
+    /// As in the engine: the failure that the last message completed counts so many times more.
     fn repeated(&mut self, number: u64, line: &[u8], attempts: u32) {
         let stamp = Some(RawStamp(line));
         let Some((rule, ip)) = self.last.clone() else {
@@ -299,7 +299,7 @@ pub(super) const fn word(verdict: Verdict) -> &'static str {
     }
 }
 
-/// One line of `test --json`, of a line with the date `time`, in milliseconds since 1970.
+/// Writes one line of `test --json`. `time` is the date of the log's line, in milliseconds since 1970.
 fn json(
     w: &mut Writer<'_>,
     number: u64,

@@ -4,8 +4,8 @@
 //! a rotation gives (a number or date at the end, compressed, `.old`) are not followed, nor is a file a second time by
 //! another name: each line counts once.
 //!
-//! What is there at the start is begun as a single file is. A file that appears later is read from its start, the
-//! stamps in its lines saying how old they are; unless nobody wrote to it for [`IDLE`], then it is the past.
+//! Files that exist at the start are read on as a single file is. A file that appears later is read from its start, and the
+//! stamps in its lines say how old they are; but one that nobody has written to for [`IDLE`] seconds is read from its end.
 //!
 //! At most [`MOST`] files at a time, first of all those that the run before has read. The others are counted and reported.
 
@@ -27,11 +27,11 @@ use std::vec::Vec;
 pub(super) const MOST: usize = 64;
 /// The most names that a look examines, some of which may be one file; the others are counted.
 const LOOKED: usize = 4 * MOST;
-/// How often the pattern is looked at, whatever inotify says.
+/// How often the directories are searched, even if inotify reports nothing.
 const SCAN: Duration = Duration::from_secs(10);
-/// The shortest time between two looks.
+/// The shortest time between two searches.
 const RESCAN: Duration = Duration::from_millis(200);
-/// A file that appears and was not written to for so many seconds is not being logged to.
+/// A file that appears and was not written to for so many seconds is taken for an old one.
 const IDLE: i64 = 60;
 
 /// Whether `path` is a pattern.
