@@ -79,15 +79,15 @@ pub(super) struct FileSource {
 /// From where a file that is opened next is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Begin {
-    /// First look: what is there already is the past.
+    /// At its end: it is the first file, and what it holds was written before.
     End,
-    /// First look failed, but the file had this size: what comes after is ours.
+    /// The first file could not be read, but had this size: from there.
     At(Id, u64),
-    /// Another source reads this file. One that follows it is left to that source until the time said.
+    /// Another source reads this file. A new file of the name is left to that source until this time.
     Behind(Id, Option<Instant>),
-    /// It appeared among others: all of it is new, but when it was written only its stamps say.
+    /// From its start: it appeared among the files of a pattern. Only its stamps say when its lines were written.
     Moved,
-    /// The name was free, or belonged to another file: all of it is new.
+    /// From its start: the name was free, or that of another file.
     Start,
 }
 
@@ -174,7 +174,7 @@ impl FileSource {
             let blind = self.watcher.is_none() || self.current.as_ref().is_some_and(|t| t.watch.is_none());
             self.next_check = self.next_check.min(cx.now + if blind { CHECK_BLIND } else { CHECK });
         }
-        // The old files first, so that lines come in their order.
+        // The old files first, so that lines come in the order in which they were written.
         if let Some(tail) = self.old.iter_mut().find(|t| t.pending) {
             tail.step(cx);
         } else if let Some(tail) = &mut self.current
@@ -187,7 +187,7 @@ impl FileSource {
         }
     }
 
-    /// Compares the name with what is open.
+    /// Compares the name with the open file.
     fn check(&mut self, cx: &mut Cx<'_>, replaced: bool) {
         self.compare(cx, replaced);
         if let Some(watcher) = &mut self.watcher {
@@ -237,7 +237,7 @@ impl FileSource {
                 (left(&file, id).unwrap_or_else(|| line_start(&file, size)), 0)
             }
             Begin::At(seen, at) if seen == id => (line_start(&file, at.min(size)), size),
-            // Moved here with its content: an editor, or a log from elsewhere. Its stamps tell how old it is.
+            // Moved here with its content, by an editor or from elsewhere. Its stamps say how old it is.
             Begin::Moved | Begin::Behind(..) => (0, size),
             _ if replaced => {
                 let again = self.old.last().and_then(|old| old.rewritten(&file, size, cx.buf));
@@ -252,7 +252,7 @@ impl FileSource {
         self.current = Some(tail);
     }
 
-    /// Whether the file is, or may be soon, another source's.
+    /// Whether another source reads the file, or may do so soon.
     fn yields(&mut self, id: Id, now: Instant) -> bool {
         let wait = match self.begin {
             _ if is_open(id) => {
@@ -273,7 +273,7 @@ impl FileSource {
         true
     }
 
-    /// What was renamed before the first file was opened is the past; whatever else has happened is looked at again.
+    /// Drops the renames from before the first file was opened; everything else is checked again.
     fn settle(&mut self, cx: &mut Cx<'_>) {
         if let Some(watcher) = &mut self.watcher {
             watcher.forget_moves();
@@ -284,7 +284,7 @@ impl FileSource {
     fn missing(&mut self, error: Error, cx: &mut Cx<'_>) {
         self.retire_current(cx);
         if matches!(self.begin, Begin::Behind(..)) {
-            // The other source says it.
+            // The other source reports it.
             return;
         }
         let absent = matches!(error, Error::Path(_, Errno::NOENT | Errno::NOTDIR));
@@ -317,7 +317,7 @@ impl FileSource {
         }
     }
 
-    /// Where to begin at the first look: offset, and up to where lines are of the past.
+    /// Where to begin in the first file: the offset, and up to where lines were written before this run.
     fn resume(&mut self, file: &File, id: Id, size: u64, cx: &mut Cx<'_>) -> (u64, u64) {
         let saved = core::mem::take(&mut self.saved);
         if saved.is_empty() {
@@ -391,7 +391,7 @@ impl FileSource {
         }
     }
 
-    /// What has been read, so that the next start goes on there. Lines without an end yet count as not read.
+    /// How far the files were read, so that the next start goes on there. A line without its end counts as not read.
     pub(super) fn save(&self) -> Vec<Saved> {
         if !self.saved.is_empty() {
             return self.saved.clone();

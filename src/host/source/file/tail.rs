@@ -1,4 +1,7 @@
-//! One open inode and how far it was read.
+//! One open file (an inode), and how far it was read.
+//!
+//! Lines before [`Tail::past`] were written before edgeban came to the file ([`LineMeta::catch_up`]); those of a file that
+//! has just appeared may be old ones too ([`LineMeta::fresh`]).
 
 use super::{Saved, line_start};
 use crate::host::source::lines::Lines;
@@ -10,13 +13,13 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::{Mutex, PoisonError};
 use std::vec::Vec;
 
-/// How many of the bytes read last are compared on each read.
+/// How many bytes before the offset are compared on each read, to notice that the file was truncated and written anew.
 const SEEN: usize = 16;
 
-/// How many bytes of a file's last lines tell where another file has them.
+/// How many bytes of a file's last lines are searched for in a file that may be the same one, written anew.
 const LAST: usize = 256;
 
-/// How long a file that appeared or was emptied may be a copy that is still being written.
+/// How long a file that appeared or was emptied counts as a copy that may still be written to.
 const FRESH: Duration = Duration::from_secs(10);
 
 /// Which file it is, as long as it is open.
@@ -34,20 +37,20 @@ impl Id {
     }
 }
 
-/// The files that are open, of all sources, so that none is read for two of them: its lines would count twice.
+/// The open files of all sources, so that no file is read for two sources: its lines would count twice.
 static OPEN: Mutex<Vec<Id>> = Mutex::new(Vec::new());
 
 fn with_open<T>(f: impl FnOnce(&mut Vec<Id>) -> T) -> T {
     f(&mut OPEN.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Where files that were closed last go on, the latest last, so that a source that waited for one loses no line.
+/// How far the files that were closed last were read, the latest last, so that a source that waited for one misses no line.
 static LEFT: Mutex<Vec<Saved>> = Mutex::new(Vec::new());
 
-/// How many of them are remembered: the files of a pattern, each with two that were rotated away.
+/// How many of them are remembered: enough for the files of a pattern, each with two rotated ones.
 const MOST_LEFT: usize = 192;
 
-/// Where the source that read this file last has left it, if it still has what was read.
+/// Up to where the last source has read this file, if the file still holds what was read.
 pub(super) fn left(file: &File, id: Id) -> Option<u64> {
     let left = LEFT.lock().unwrap_or_else(PoisonError::into_inner);
     let saved = left.iter().rfind(|saved| saved.id == id)?;
@@ -64,22 +67,22 @@ pub(super) struct Tail {
     file: File,
     pub(super) id: Id,
     pub(super) watch: Option<Held>,
-    /// There may be bytes that were not read.
+    /// Whether there may be bytes that were not read.
     pub(super) pending: bool,
-    /// When it last gave a byte, or lost its name.
+    /// When a byte was last read, or the file lost its name.
     pub(super) active: Instant,
     offset: u64,
     /// The offset after the last newline.
     line_end: u64,
-    /// Lines that begin before this offset are of the past.
+    /// Lines that begin before this offset were written before edgeban came to the file.
     past: u64,
-    /// Lines behind it that begin before this one are [`LineMeta::fresh`], and all that are read before `fresh_until`.
+    /// Later lines that begin before this offset are [`LineMeta::fresh`], and so are all that are read before `fresh_until`.
     fresh: u64,
     fresh_until: Instant,
-    /// The bytes before `offset`: if the file no longer has them there, it is another one by now.
+    /// The bytes before `offset`: if the file no longer has them there, its content is another one.
     seen: [u8; SEEN],
     seen_len: usize,
-    /// Taken with the first byte: of many rotated files one is read at a time.
+    /// Made with the first byte, since of many rotated files only one is read at a time.
     lines: Option<Lines>,
 }
 
@@ -117,7 +120,7 @@ impl Tail {
         tail
     }
 
-    /// It has just appeared or was just emptied: somebody may be filling it with old lines.
+    /// The file has just appeared or was just emptied: somebody may be filling it with old lines.
     pub(super) fn freshen(&mut self, now: Instant) {
         (self.fresh, self.fresh_until) = (0, now + FRESH);
     }
@@ -126,16 +129,16 @@ impl Tail {
         self.file.metadata().map_or(0, |m| m.size())
     }
 
-    /// Where `new`, of `size` bytes, goes on if it is this file written anew, in whole or without some of its lines:
-    /// behind the last lines that are here too. Looks no further than `buf` is long.
+    /// If `new`, of `size` bytes, is this file written anew, perhaps without some of its lines: where to read on in it, behind
+    /// the last lines that this file has too. Searches at most as many bytes as `buf` holds.
     pub(super) fn rewritten(&self, new: &File, size: u64, buf: &mut [u8]) -> Option<u64> {
         let own = self.size();
         let (mut here, mut there) = ([0; LAST], [0; LAST]);
         let (end, last) = last_lines(&self.file, own, &mut here)?;
-        // Fewer bytes could be the end of any line.
+        // Fewer bytes are not enough evidence: other lines may end with them too.
         let place = |at: &u64| last.len() == LAST || *at == end;
         let at = [end, size].into_iter().find_map(|end| behind(last, new, end, buf).filter(place));
-        // Lines that came here while it was copied are read here.
+        // Lines that were added to this file while it was copied are read from this one.
         at.or_else(|| {
             let (end, last) = last_lines(new, size, &mut there)?;
             (last.len() == LAST && behind(last, &self.file, own, buf).is_some()).then_some(end)
@@ -199,7 +202,7 @@ impl Tail {
         }
     }
 
-    /// The file is another one: shorter, or with other bytes. In the second case what it has now may be old.
+    /// The file's content is another one: shorter, or with other bytes. In the second case it may be old lines.
     fn restart(&mut self, rewritten: bool, now: Instant, tally: &mut SourceTally) {
         tally.truncated.bump();
         self.close(tally);
@@ -209,7 +212,7 @@ impl Tail {
         self.pending = true;
     }
 
-    /// The end of a line that has none by now will not come.
+    /// No more will be written to the file: drops a last line without its end.
     pub(super) fn close(&mut self, tally: &mut SourceTally) {
         if let Some(mut lines) = self.lines.take() {
             lines.abandon(tally);
@@ -230,7 +233,7 @@ fn last_lines<'b>(file: &File, size: u64, bytes: &'b mut [u8; LAST]) -> Option<(
     Some((end, bytes))
 }
 
-/// The last place behind `last`, the end of some line, among the bytes of `file` before `end` that fit `buf`.
+/// The place behind the last occurrence of `last`, where a line ends, among the bytes of `file` before `end` that fit `buf`.
 fn behind(last: &[u8], file: &File, end: u64, buf: &mut [u8]) -> Option<u64> {
     let len = end.min(buf.len() as u64);
     let window = buf.get_mut(..len as usize)?;

@@ -1,4 +1,4 @@
-//! What inotify says about a followed name: the directories that lead to it, and where renames took its files.
+//! What inotify reports about a followed name: changes in the directories that lead to it, and where renames took its files.
 
 use super::open;
 use super::tail::Id;
@@ -18,7 +18,7 @@ use std::vec::Vec;
 const HOPS: usize = 8;
 /// Renamed files followed at once; the oldest is forgotten.
 const MOVES: usize = 64;
-/// A rename that did not arrive anywhere we watch by then has left for good.
+/// How long to wait for the second half of a rename; after that the file has left the watched directories.
 const FLIGHT: Duration = Duration::from_secs(1);
 /// How long a renamed file is followed after its last rename, if it is not open.
 const TRAIL: Duration = Duration::from_secs(60);
@@ -32,8 +32,8 @@ struct Step {
     watch: Held,
     dir: PathBuf,
     name: Vec<u8>,
-    /// The name is that of the directory of the next step. It says when that one is gone: a deleted file in it that is
-    /// still open keeps its own watch from telling.
+    /// Whether the name is that of the next step's directory. This watch reports its removal, which its own watch does not
+    /// while a deleted file in it is still open.
     above: bool,
 }
 
@@ -43,7 +43,7 @@ struct Moved {
     cookie: u32,
     /// Where it is now; `None` between the two halves of a rename.
     place: Option<PathBuf>,
-    /// Its place changed since it was last looked at.
+    /// Whether its place has changed since [`Watcher::found`].
     fresh: bool,
     id: Option<Id>,
     at: Instant,
@@ -52,7 +52,7 @@ struct Moved {
 /// What [`Watcher::hear`] found.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    /// The name may mean another file now.
+    /// The name may lead to another file now.
     pub(super) recheck: bool,
     /// A file was moved to the name.
     pub(super) replaced: bool,
@@ -116,7 +116,7 @@ impl Watcher {
         let Some(step) = step.filter(|_| *past != Some(watches.round())) else { return };
         let gone = libc::IN_DELETE_SELF | libc::IN_MOVE_SELF | libc::IN_IGNORED | libc::IN_UNMOUNT;
         changes.recheck |= event.mask & gone != 0;
-        // A directory may lead to the name by two ways.
+        // A directory may be on the way to the name twice, through symlinks.
         let by = |above| {
             let mut ways = steps.iter().filter(|s| s.watch.told(event) && s.name == event.name);
             ways.any(|s| s.above == above)
@@ -135,7 +135,7 @@ impl Watcher {
         core::mem::take(&mut self.changes)
     }
 
-    /// The renamed files whose place is new: each opened, if it can be.
+    /// Opens the renamed files whose place is new.
     pub(super) fn found(&mut self) -> Vec<(File, Id)> {
         let mut all = Vec::new();
         for moved in self.moved.iter_mut().filter(|m| m.fresh) {
@@ -149,8 +149,7 @@ impl Watcher {
         all
     }
 
-    /// Watches every directory on the way to `path`, through symlinks, and for what is not there the nearest
-    /// directory that is.
+    /// Watches every directory on the way to `path`, through symlinks; where one is missing, the nearest above it.
     pub(super) fn follow(&mut self, path: &Path) {
         let mut steps = Vec::new();
         let mut path = path.to_path_buf();
@@ -165,7 +164,7 @@ impl Watcher {
                 _ => break,
             }
         }
-        // What both have is watched on.
+        // Assigned last, so that watches which both have never end in between.
         self.steps = steps;
     }
 
@@ -180,8 +179,8 @@ impl Watcher {
         let mut before = None;
         loop {
             let (step, child) = self.climb(path)?;
-            // A directory that was made between the failed look at it and the watch above it is looked at again;
-            // if that fails too, it exists and cannot be watched, and the one above must do.
+            // A directory may have been made between the failed watch of it and the watch above it: try again. If that fails
+            // too, it cannot be watched, and the one above must do.
             if child == path || !child.exists() || before == Some(child) {
                 return Some(step);
             }
@@ -199,8 +198,8 @@ impl Watcher {
     }
 }
 
-/// Follows the files that bore the name. `named`: the event is about the name itself, which the file in it bore, where
-/// that is known.
+/// Follows renames of the files that had the name. `named` is `Some` where the event is about the name itself, and holds the
+/// file that had it, if that is known.
 fn trace(
     moved: &mut Vec<Moved>,
     event: &Event<'_>,
