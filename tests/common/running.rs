@@ -114,6 +114,12 @@ impl Running {
         self.child.id()
     }
 
+    /// Whether it has the file open that `path` names now. A file that lost its name is `PATH (deleted)` there.
+    pub fn has_open(&self, path: &Path) -> bool {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.id())).expect("its descriptors");
+        open.flatten().any(|fd| std::fs::read_link(fd.path()).is_ok_and(|file| file == path))
+    }
+
     pub fn signal(&self, signal: i32) {
         // SAFETY: no memory is passed; the child is ours and not waited for yet.
         assert_eq!(unsafe { libc::kill(self.child.id() as i32, signal) }, 0);
