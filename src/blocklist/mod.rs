@@ -6,9 +6,9 @@
 //! * **Memory** is what [`Storage`] lends: 46 bytes per entry, for hosts and prefixes alike.
 //! * **When full**, a new ban replaces the automatic one that expires first (permanent ones last of all). Where every
 //!   entry is manual, the new ban is refused. Both are counted in [`Tally`].
-//! * **A lookup** only reads, in a bounded number of steps: it asks a Bloom filter once per class of prefix lengths in use
-//!   (`sieve`), and probes a hash table for each "maybe" (`index`). The table's hash is strongly universal under the
-//!   caller's key, so nobody can choose addresses that collide.
+//! * **A lookup** only reads, in a bounded number of steps: it asks a Bloom filter which prefix lengths an entry around the address
+//!   may have (`sieve`), and probes a hash table for each of these (`index`). The table's hash is strongly universal
+//!   under the caller's key, so nobody can choose addresses that collide.
 //! * **Expiry** is exact to the millisecond, in order, without scanning. Expiry, insertion, eviction and removal each cost
 //!   O(log n) per entry; the filter's rebuild, spread over the removals that lead to it, adds O(1) to each.
 //! * Nothing here panics.
