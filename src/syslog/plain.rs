@@ -23,13 +23,14 @@ pub(super) fn head(text: &[u8]) -> Option<Head<'_>> {
     if host.len() > 255 || !(1..=128).contains(&app.len()) {
         return None;
     }
-    // Whether there is a pid no processor foresees, so both shapes are read without a branch.
+    // Whether there is a pid cannot be predicted, so both shapes are read without a branch.
     let bracket = usize::from(*after.first()? == b'[');
     let rest = after.get(bracket..)?;
     let pid = digits(rest) * bracket;
     let (pid, rest) = rest.split_at_checked(pid)?;
-    let mark = u32::from_le_bytes(*rest.first_chunk()?);
-    let (seen, want) = if bracket != 0 { (mark << 8, 0x203a_5d00) } else { (mark << 16, 0x203a_0000) };
+    let [a, b, c] = rest.first_chunk()?.map(u32::from);
+    let mark = a | b << 8 | c << 16;
+    let (seen, want) = if bracket != 0 { (mark, 0x20_3a5d) } else { (mark & 0xffff, 0x203a) };
     let text = rest.get(2 + bracket..)?;
     // More blanks would have to be trimmed, and what is blank is not for this place to say.
     (seen == want && text.first().is_some_and(|b| *b > b' ')).then_some(Head { host, app, pid, text })
