@@ -41,14 +41,14 @@ impl<'a> Active<'a> {
 pub struct Wanted {
     /// Bit i: the i-th active filter.
     filters: u32,
-    /// As the line of a daemon's own file, in which what looks like a program's name is none.
+    /// Whether the line is read as one of a daemon's own file, where what looks like a program's name is text.
     own: bool,
 }
 
 impl Wanted {
     const NONE: Self = Self { filters: 0, own: false };
 
-    /// Whether none does.
+    /// Whether no filter wants it.
     pub fn is_none(self) -> bool {
         self.filters == 0
     }
@@ -65,15 +65,16 @@ pub struct Matcher<'a> {
     unnamed: u32,
     /// Filters that also read lines without a syslog header.
     raw: u32,
-    /// Filters that hear far more lines than are for them, and whose rules all need the same literal.
+    /// Filters that get every line of the kernel, or of all programs, and whose rules all need one literal: see
+    /// [`Matcher::possible`].
     agreed: u32,
-    /// By a text's first byte modulo 16, and by its second one: filters that may have a rule for it are in both.
+    /// Indexed by a text's first byte modulo 16, and by its second. Filters that may have a rule for the text are in both
+    /// entries.
     starts: [[u32; 16]; 2],
 }
 
 impl<'a> Matcher<'a> {
-    /// Indexes `active`, of which the first 32 are used. `None` where `slots` are too few, or their number is no
-    /// power of two.
+    /// Indexes the first 32 of `active`. `None` where `slots` are too few for their names, or no power of two in number.
     pub fn new(active: &'a [Active<'a>], slots: &'a mut [AppSlot<'a>]) -> Option<Self> {
         let mut names = Register::new(slots)?;
         let (mut any, mut unnamed, mut raw, mut agreed, mut starts) =
@@ -83,7 +84,7 @@ impl<'a> Matcher<'a> {
             if matches!(one.filter.kind, Kind::Raw | Kind::Clf | Kind::NginxError) {
                 raw |= bit;
             }
-            // With others most lines are for them, and would be searched twice.
+            // Other filters get few lines that are not for them; for these it would be a second search.
             let hears_all = match one.filter.kind {
                 Kind::Syslog => one.filter.apps.split_ascii_whitespace().any(|name| name == "*"),
                 kind => kind == Kind::Kernel,
@@ -134,8 +135,8 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    /// `filters` without those of [`Matcher::agreed`] whose literal `text` lacks, so that most lines of the kernel and of
-    /// PAM enter none.
+    /// Takes those filters out of `filters` whose rules all need a literal that `text` does not contain. Most lines of the
+    /// kernel and of PAM are done with that.
     #[inline(never)]
     fn possible(&self, filters: u32, text: &[u8]) -> u32 {
         let mut asked = filters & self.agreed;
@@ -151,8 +152,8 @@ impl<'a> Matcher<'a> {
         found
     }
 
-    /// In a daemon's own file `date security: …` names no program, though it looks like one: the filters in `among`
-    /// that read such files, where none of them knows the program.
+    /// A line of a daemon's own file may look as if it named a program: `date security: …`. Where no filter in `among`
+    /// knows that program, these are the ones that read such files.
     #[inline(never)]
     fn own(&self, message: &Message<'_>, among: u32) -> Wanted {
         let headed = message.pri.is_some() || self.named(message.app) & among != 0;
@@ -165,7 +166,7 @@ impl<'a> Matcher<'a> {
         if app.is_empty() { self.unnamed } else { self.any | self.names.find(app) }
     }
 
-    /// Tries the filters `wanted` on `message`, and tells each one's hit to `found`.
+    /// Tries each filter of `wanted` on `message`, and calls `found` with its hit.
     pub fn each<'t>(
         &self,
         message: &Message<'t>,
@@ -189,7 +190,7 @@ impl<'a> Matcher<'a> {
             let index = left.trailing_zeros() as usize;
             left &= left - 1;
             let Some(active) = self.active.get(index) else { continue };
-            // Where it was made: to take it out costs as much as a date does.
+            // By reference: moving it out costs as much as reading a date.
             if let Some(hit) = &mut one(active, message, scratch, tally) {
                 hit.filter = index as u8;
                 found(hit);
@@ -198,7 +199,8 @@ impl<'a> Matcher<'a> {
     }
 }
 
-/// The first rule of `active` that matches `message`.
+/// The hit of the first rule of `active` that matches `message`. What the filter's kind and its `strip` take off the text
+/// goes first. Of the rules, those are tried whose start and needed literal the text has.
 #[inline(never)]
 fn one<'t>(
     active: &Active<'_>,
@@ -297,7 +299,7 @@ fn may_start(filter: &Filter<'_>, place: usize, byte: u8) -> bool {
         }
 }
 
-/// Takes off what `kind` says stands in front of every text.
+/// Takes off what stands in front of every text of this kind.
 #[inline]
 fn head(kind: Kind, text: &[u8]) -> &[u8] {
     match kind {
@@ -329,8 +331,8 @@ fn nginx(text: &[u8]) -> Option<&[u8]> {
     after.get(connection..)?.strip_prefix(b" ")
 }
 
-/// From this length on a literal is looked for before its rule is tried, however the text starts (measured: 6 and 12 bytes
-/// were worse).
+/// A needed literal of this length or more is always looked for before its rule is tried (measured: 6 and 12 bytes were
+/// worse).
 const LONG: u8 = 8;
 
 /// The literal that every match of `rule` contains; empty where there is none.
@@ -340,7 +342,7 @@ fn need<'a>(filter: &Filter<'a>, rule: &Rule) -> Option<&'a [u8]> {
     filter.code.get(at..at + usize::from(rule.need.len))
 }
 
-/// Whether `text` has it.
+/// Whether `text` contains it.
 fn needed(filter: &Filter<'_>, rule: &Rule, text: &[u8]) -> bool {
     let Some(literal) = need(filter, rule) else { return false };
     let rare = usize::from(rule.need.rare);

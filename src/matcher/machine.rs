@@ -4,7 +4,7 @@
 //! the order of preference wins. Most lines match or fail within a few steps of their length. One that does not
 //! turns on the memo, a bit for each choice point and position: from then on, each is entered once, which bounds the
 //! work by choice points × length. Two limits fail closed, as [`Outcome::Fuel`] and [`Outcome::Stack`]: the lent
-//! memo is too small for this text (then 256 steps a byte), or the lent stack is full.
+//! memo is too small for this text (then it takes at most 256 steps per byte), or the lent stack is full.
 //!
 //! Why a bit is enough: an instruction has no state but its position. Bounded runs count inside one
 //! instruction, groups have no bounds, and a group that could repeat without moving does not compile.
@@ -41,7 +41,7 @@ impl Captures {
     }
 }
 
-/// Where to go on when the present path fails. 12 bytes.
+/// Where to continue when the current path fails. 12 bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame {
     what: Back,
@@ -73,10 +73,10 @@ impl Frame {
 /// Memory that a caller lends the machine. Its size decides what can be matched, never whether it is safe.
 #[derive(Debug)]
 pub struct Scratch<'a> {
-    /// One frame a pending choice. 96 serve every native filter; their samples need 73 at the most.
+    /// One frame per pending choice. 96 are enough for every built-in filter; their samples need 73 at most.
     pub stack: &'a mut [Frame],
-    /// Three words and (text length + 1) bits a choice point. 1,120 words serve a 1 KiB line and
-    /// 32 choice points.
+    /// Three words and (text length + 1) bits per choice point. 1,120 words are enough for a line of 1 KiB and 32 choice
+    /// points.
     pub memo: &'a mut [u32],
     /// Steps of all runs so far; tests assert that they grow with the text and no faster.
     pub steps: u64,

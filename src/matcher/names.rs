@@ -1,10 +1,12 @@
 //! A table of program names, and of the filters that want their messages.
 //!
-//! In: the names after `app` of each active filter. Out: a bit for each filter that wants a message's program. A name
-//! that ends in `*` stands for all that go on from there behind a `/` or `-`; `sshd(pam_unix)` is `sshd` too. Every
-//! line of every log asks here once. Programs write in no order, so a branch that depends on a name's length or on
-//! what lies in its slot is one that no processor foresees, and costs more than the rest: there are few.
-//! Memory is lent; a table that is too small is refused.
+//! In: the names after `app` of each active filter. Out: a bit for each filter that wants a message's program. `postfix/*`
+//! and `ovpn-*` stand for all names that start so; `sshd(pam_unix)` is `sshd` too. Memory is lent; a table that is too small
+//! is refused.
+//!
+//! Every line of every log is looked up here. Lines of different programs follow each other in no order, so a branch on a
+//! name's length, or on what its slot holds, cannot be predicted and costs more than the rest of the lookup. Hence there
+//! are few.
 
 /// One program name and the filters that want its messages. Lent, more than there are names, a power of two; twice as many
 /// find a name in a step or two.
