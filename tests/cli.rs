@@ -658,6 +658,13 @@ fn nobody_reading_is_no_panic() {
     }
 }
 
+/// Scripts pass on what strangers wrote.
+#[test]
+fn errors_about_words_keep_them_from_the_terminal() {
+    edgeban(&["status", "\u{1b}[31m"]).exits(1).says("no such jail: ?[31m");
+    edgeban(&["ban", "\u{1b}[31m"]).exits(2).says("'?[31m' is not an address or prefix\nTry");
+}
+
 /// The example of edgeban.filter(5) is a filter, and does what is said there.
 #[test]
 fn the_manuals_own_filter_works() {

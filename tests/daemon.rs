@@ -216,6 +216,25 @@ fn ports_may_change_as_often_as_one_likes_and_bans_keep_theirs() {
 }
 
 #[test]
+fn the_log_counts_only_bans_that_the_kernel_has() {
+    in_namespace(|| {
+        let folder = Folder::new();
+        let conf = |port| {
+            format!(
+                "{CONF}\tlist port '{port}'\nconfig jail 'seen'\n\toption filter 'luci'\n\tlist action 'log'\n"
+            )
+        };
+        let edgeban = Edgeban::start(folder.path(), &conf(22), &[], &[]);
+        for (address, jail) in [("192.0.2.7", "sshd"), ("192.0.2.8", "seen")] {
+            assert!(edgeban.ask(&["ban", address, "--jail", jail]).0);
+        }
+        Edgeban::configure(folder.path(), &conf(23));
+        assert!(edgeban.ask(&["reload"]).0);
+        edgeban.running.says("table inet edgeban made, 1 bans");
+    });
+}
+
+#[test]
 fn a_jail_in_the_place_of_one_that_is_gone_begins_anew() {
     let folder = Folder::new();
     let conf =

@@ -239,6 +239,18 @@ fn a_compressed_log_is_told() {
     edgeban.running.says("log.gz: compressed, so that");
 }
 
+/// Otherwise who may make a file under a pattern could have the recidive filter ban anyone.
+#[test]
+fn a_files_name_makes_no_line_of_the_log() {
+    let folder = Folder::new();
+    let name = "a\nban 192.0.2.1 jail sshd for 3600s (5 failures)\u{1b}[31m.log";
+    fs::write(folder.join(name), b"\x1f\x8b\x08\0\0\0\0\0").expect("written");
+    let edgeban = Edgeban::start(folder.path(), &file_conf(&folder.join("*.log")), &[], &["--dry-run"]);
+    edgeban.running.says("compressed, so that");
+    let said = edgeban.running.said();
+    assert!(!said.contains("\nban ") && !said.contains('\u{1b}'), "{said}");
+}
+
 #[test]
 fn a_tcp_source_has_as_many_connections_as_its_configuration_says() {
     let folder = Folder::new();

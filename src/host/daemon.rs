@@ -393,9 +393,10 @@ impl Core {
         let mut cursor = Cursor::default();
         let list = engine.blocklist();
         let bans = core::iter::from_fn(|| list.list(&mut cursor)).filter(|ban| ban.scope != LISTED_ONLY);
-        match sink.install(&scopes, bans, now) {
+        let mut count = 0u32;
+        match sink.install(&scopes, bans.inspect(|_| count += 1), now) {
             Ok(()) => {
-                info!("nftables: table inet edgeban made, {} bans", list.len());
+                info!("nftables: table inet edgeban made, {count} bans");
                 *error = None;
                 let calm = now.since(*next) >= CALM;
                 *pause = if calm { PAUSES[0] } else { pause.times(2).max(PAUSES[0]).min(PAUSES[1]) };

@@ -3,6 +3,7 @@
 use super::clock;
 use super::daemon::Core;
 use super::firewall::Firewalling;
+use super::human::plain;
 use super::server::{self, Answer, CHUNK};
 use super::source::{Spec, State};
 use super::sys::net::shown;
@@ -60,7 +61,8 @@ impl Log for Stderr {
             0 => {}
             lost => say(format_args!("{lead}{lost} lines of this log were lost, since nobody read them")),
         }
-        say(format_args!("{lead}{}", record.args()));
+        // A file's name may hold a newline, and the rest of it would be a line of its own, which the recidive filter reads.
+        say(format_args!("{lead}{}", plain(&record.args().to_string())));
     }
 
     fn flush(&self) {}

@@ -14,16 +14,19 @@ mod replay;
 mod run;
 mod test;
 
+use super::human::plain;
 use std::process::ExitCode;
+use std::string::String;
+use std::vec::Vec;
 
 /// How a command failed.
 pub(super) enum Failure {
     /// Wrong usage: exit code 2 and this message.
-    Usage(std::string::String),
+    Usage(String),
     /// It ran and found something wrong, which it has printed: exit code 1.
     Found,
     /// It could not run: exit code 1 and this message.
-    Error(std::string::String),
+    Error(String),
 }
 
 /// What a command returns.
@@ -34,12 +37,14 @@ pub fn main() -> ExitCode {
     match args::dispatch() {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(why)) => {
-            output::say(format_args!("edgeban: {why}\nTry 'edgeban --help'."));
+            output::say(format_args!("edgeban: {}\nTry 'edgeban --help'.", plain(&why)));
             ExitCode::from(2)
         }
         Err(Failure::Found) => ExitCode::from(1),
         Err(Failure::Error(why)) => {
-            output::say(format_args!("edgeban: {why}"));
+            // Scripts pass on words that strangers chose; a configuration's problems are a line each.
+            let lines: Vec<String> = why.lines().map(plain).collect();
+            output::say(format_args!("edgeban: {}", lines.join("\n")));
             ExitCode::from(1)
         }
     }
