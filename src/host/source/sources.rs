@@ -26,6 +26,9 @@ use std::{fs, io};
 const RETRY: Duration = Duration::from_secs(10);
 /// The shortest time between two writes of the state file, which may lie on flash.
 const SAVE: Duration = Duration::from_secs(60);
+/// When it is written after the sources changed, so that a daemon that is killed soon after its first start goes on where
+/// it was.
+const FIRST_SAVE: Duration = Duration::from_secs(1);
 
 /// In a token, the index of what is no source's: inotify.
 const NO_SOURCE: usize = u16::MAX as usize;
@@ -142,7 +145,7 @@ impl Sources {
                 *slot = Some(Slot { spec: spec.clone(), kind, tally: SourceTally::default() });
             }
         }
-        self.next_save = now + SAVE;
+        self.next_save = now + FIRST_SAVE;
     }
 
     /// Serves one event whose owner is [`Sources::OWNER`].
@@ -237,8 +240,8 @@ impl Sources {
         for slot in self.slots.iter().flatten() {
             let (pending, deadline) = match &slot.kind {
                 Kind::Tcp(s) => (false, s.deadline()),
-                Kind::File(s) => (s.pending(), s.deadline()),
-                Kind::Glob(s) => (s.pending(), s.deadline()),
+                Kind::File(s) => (s.pending(), s.deadline().min(self.next_save)),
+                Kind::Glob(s) => (s.pending(), s.deadline().min(self.next_save)),
                 Kind::Logread(s) => (false, s.deadline()),
                 Kind::Stdin(s) => (s.pending(), Instant::NEVER),
                 Kind::Down { retry, .. } => (false, *retry),
