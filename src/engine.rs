@@ -246,6 +246,7 @@ impl<'a> Engine<'a> {
         };
         let wanted = rules.matcher.wanted(message, input.jails);
         // edgeban's own report of a ban would count again, and on many systems anyone can log under its name.
+        // Its first letters before its length, which so many names share that the branch cannot be predicted.
         let own = matches!(message.app, [b'e', b'd', b'g', rest @ ..] if rest == b"eban");
         if own {
             self.tally.own.bump();

@@ -179,7 +179,7 @@ pub struct Storage<'a> {
     pub slots: &'a mut [Slot],
     /// The hash table.
     pub cells: &'a mut [u32],
-    /// The Bloom filter.
+    /// The Bloom filter, and an eighth of them its hints.
     pub words: &'a mut [u32],
 }
 
