@@ -110,6 +110,8 @@ pub trait Watcher {
     fn hit(&mut self, _message: &Message<'_>, _hit: &Hit<'_>) {}
     /// `jail` counts a failure against `target`, the source that contains its address, at time `at`.
     fn failure(&mut self, _jail: JailId, _failure: &Failure<'_>, _target: Prefix, _at: Instant) {}
+    /// An accepted login clears what `target` failed in `jail`, if it did.
+    fn forgiven(&mut self, _jail: JailId, _target: Prefix) {}
     /// A jail decided a ban; the change that it makes follows.
     fn sentence(&mut self, _sentence: &Sentence) {}
     /// The blocklist changed.

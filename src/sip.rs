@@ -69,28 +69,6 @@ impl Key {
     }
 }
 
-/// A [`core::hash::Hasher`] with a key of zeros, for values whose parts have fixed lengths: each part is one block.
-#[cfg(feature = "std")]
-pub(crate) struct Blocks(Key);
-
-#[cfg(feature = "std")]
-impl Default for Blocks {
-    fn default() -> Self {
-        Self(Key::new([0; 2]))
-    }
-}
-
-#[cfg(feature = "std")]
-impl core::hash::Hasher for Blocks {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = self.0.text(bytes);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0.finish()
-    }
-}
-
 #[inline]
 fn round([a, b, c, d]: [u64; 4]) -> [u64; 4] {
     let (a, c) = (a.wrapping_add(b), c.wrapping_add(d));

@@ -392,6 +392,19 @@ fn test_takes_rules_and_files_of_ones_own_and_places_their_errors() {
 }
 
 #[test]
+fn replay_does_not_tell_of_lines_that_a_login_forgave() {
+    let folder = Folder::new("replay-forgiven");
+    let line = |second: u32, text: &str| {
+        format!(
+            "Nov 20 10:00:{second:02} gw sshd[{second}]: {text} password for root from 192.0.2.1 port {second}\n"
+        )
+    };
+    let log: String = (1..10).map(|n| line(n, if n == 4 { "Accepted" } else { "Failed" })).collect();
+    let bans = edgeban(&["replay", "--json", &folder.file("log", log)]).exits(0).out;
+    assert!(bans.contains("\"lines\":[5,6,7,8,9]"), "{bans}");
+}
+
+#[test]
 fn replay_prints_bans_and_what_made_them() {
     let folder = Folder::new("replay");
     let log = folder.file("log", LOG);

@@ -140,12 +140,15 @@ impl Court<'_, '_, '_> {
         let Some(jail) = self.rules.jails.get(usize::from(id)) else { return };
         let source = jail.policy.source(ip);
         // No need to ask the allow list of a host: it is never narrowed, and where it is never banned it has no failures.
-        if source.is_host() {
-            return self.tracker.gained(id, source);
-        }
-        if let Judged::Ban(target) = self.target(jail, ip) {
-            self.tracker.gained(id, target);
-        }
+        let target = match source.is_host() {
+            true => source,
+            false => match self.target(jail, ip) {
+                Judged::Ban(target) => target,
+                _ => return,
+            },
+        };
+        self.tracker.gained(id, target);
+        self.watch.forgiven(id, target);
     }
 
     /// Marsaglia's xorshift32: extra time need not be secret, only uneven.

@@ -13,6 +13,7 @@ mod output;
 mod replay;
 mod run;
 mod test;
+mod trail;
 
 use super::human::plain;
 use std::process::ExitCode;

@@ -3,6 +3,7 @@
 use super::args::Options;
 use super::lines::{CHUNK, Lines, Opened, called, open, written};
 use super::output::{Out, say};
+use super::trail::{Place, Trails};
 use super::{Done, Failure, check};
 use crate::addr::Prefix;
 use crate::blocklist::{Change, Reason};
@@ -17,7 +18,6 @@ use crate::tally::Count;
 use crate::time::civil::{Calendar, Civil, rfc3339};
 use crate::time::recent::Recent;
 use crate::time::{Duration, Instant};
-use std::collections::{HashMap, VecDeque};
 use std::format;
 use std::fs::Metadata;
 use std::io::{ErrorKind, Write};
@@ -25,12 +25,6 @@ use std::path::{Path, PathBuf};
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-/// The most lines that are kept for each source: the greatest `maxretry`.
-const KEPT: usize = 100;
-/// Sources remembered at first before those without a recent failure are dropped.
-const SOURCES: usize = 100_000;
-/// Failures of a source that memory is reserved for at first; most jails ban at the fifth.
-const ROOM: usize = 8;
 /// Bytes between two updates of the progress line.
 const STEP: u64 = 16 << 20;
 
@@ -41,6 +35,9 @@ pub(super) fn run(options: &Options) -> Done {
     let (loaded, _) = check::loaded(options.config.as_deref())?;
     let settings = &loaded.settings;
     let maxretry = settings.jails.iter().map(|jail| jail.policy.maxretry).max().unwrap_or(1);
+    // The recidive jail's is long, and it counts no lines.
+    let counting = loaded.rules().jails.iter().filter(|jail| jail.enabled && !jail.recidive);
+    let longest = counting.map(|jail| jail.policy.findtime).max().unwrap_or(Duration::ZERO);
     // Fixed keys, so that each replay of a log gives the same bans.
     let mut engine = memory::engine(settings, 2 * maxretry, 1, [1, 2, 3]).map_err(Failure::Error)?;
     let max_line = settings.global.max_line as usize;
@@ -53,9 +50,7 @@ pub(super) fn run(options: &Options) -> Done {
         overlong: 0,
         skipped: false,
         late: None,
-        latest: Instant::ZERO,
-        lines: HashMap::default(),
-        most: SOURCES,
+        trails: Trails::new(longest),
         cause: Vec::new(),
         by: None,
         bans: 0,
@@ -68,7 +63,8 @@ pub(super) fn run(options: &Options) -> Done {
         let named = name.map_or("line ".to_string(), |name| format!("{name}:"));
         format!("too late to count: the log's clock ran backwards at {named}{line}")
     });
-    let Report { mut out, bans, latest, overlong, skipped, .. } = watch;
+    let latest = watch.trails.latest();
+    let Report { mut out, bans, overlong, skipped, .. } = watch;
     let mut counts = Vec::new();
     let mut failures = 0;
     engine.counters(&mut |stage, name, n| {
@@ -264,15 +260,6 @@ impl Progress {
     }
 }
 
-/// The hash of the engine's tables, since std's would be another 4 KB. A log made for collisions only slows its own replay.
-type Hasher = core::hash::BuildHasherDefault<crate::sip::Blocks>;
-
-/// A line: the file's place on the command line, and the line's number in it.
-type Place = (u32, u32);
-
-/// Failures of one source in one jail: line and time.
-type Trail = VecDeque<(Place, Instant)>;
-
 struct Report<'r> {
     rules: &'r Rules<'r>,
     out: Out,
@@ -285,10 +272,7 @@ struct Report<'r> {
     skipped: bool,
     /// The line of the first failure that was too late to count.
     late: Option<Place>,
-    latest: Instant,
-    lines: HashMap<(JailId, Prefix), Trail, Hasher>,
-    /// How many sources are remembered before those without a recent failure are dropped.
-    most: usize,
+    trails: Trails,
     /// Lines of the sentence whose change follows.
     cause: Vec<Place>,
     /// Its jail: a ban that a second jail renews keeps the first one's name.
@@ -360,31 +344,17 @@ impl Report<'_> {
 
 impl Watcher for Report<'_> {
     fn failure(&mut self, jail: JailId, _: &Failed<'_>, target: Prefix, at: Instant) {
-        self.latest = self.latest.max(at);
-        if self.lines.len() >= self.most {
-            let latest = self.latest;
-            let rules = self.rules;
-            self.lines.retain(|(jail, _), trail| {
-                let span =
-                    rules.jails.get(usize::from(*jail)).map_or(Duration::ZERO, |j| j.policy.findtime);
-                trail.back().is_some_and(|(_, at)| *at >= latest - span)
-            });
-            // At least doubled, so that the cost per new source stays constant even if all are recent.
-            self.most = SOURCES.max(2 * self.lines.len());
-        }
-        let trail = self.lines.entry((jail, target)).or_insert_with(|| Trail::with_capacity(ROOM));
-        if trail.len() == KEPT {
-            trail.pop_front();
-        }
-        trail.push_back((self.place, at));
+        self.trails.add(jail, target, self.place, at);
+    }
+
+    fn forgiven(&mut self, jail: JailId, target: Prefix) {
+        self.trails.forget(jail, target);
     }
 
     fn sentence(&mut self, sentence: &Sentence) {
         self.by = Some(sentence.jail);
         let oldest = sentence.since - self.findtime(sentence.jail);
-        let trail = self.lines.remove(&(sentence.jail, sentence.target)).unwrap_or_default();
-        self.cause = trail.into_iter().filter(|(_, at)| *at >= oldest).map(|(line, _)| line).collect();
-        self.cause.dedup();
+        self.trails.take(sentence.jail, sentence.target, oldest, &mut self.cause);
         if self.cause.is_empty() {
             // The recidive jail counts bans, not lines: this is the line of the last of them.
             self.cause.push(self.place);
@@ -397,14 +367,16 @@ impl Watcher for Report<'_> {
                 self.bans += 1;
                 let cause = core::mem::take(&mut self.cause);
                 // A ban that a second jail renews is told from when it was decided.
-                let now = self.latest.max(ban.since);
+                let now = self.trails.latest().max(ban.since);
                 let length =
                     if ban.until == Instant::NEVER { Duration::FOREVER } else { ban.until.since(now) };
                 let jail = self.by.take().unwrap_or(ban.jail);
                 self.event("ban", now, ban.target, jail, length, &cause);
+                self.cause = cause;
+                self.cause.clear();
             }
             Change::Removed(ban, reason) => {
-                let at = if reason == Reason::Expired { ban.until } else { self.latest };
+                let at = if reason == Reason::Expired { ban.until } else { self.trails.latest() };
                 self.event("unban", at, ban.target, ban.jail, at.since(ban.since), &[]);
             }
         }
