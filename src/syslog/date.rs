@@ -82,6 +82,14 @@ pub(super) fn bsd(text: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((date, rest.get(1..)?))
 }
 
+/// A date of ISO 8601 with a `T`, and what follows its blank.
+#[inline(always)]
+pub(super) fn iso(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (date, rest) = text.split_at_checked(stamp::iso_len(text)?)?;
+    let rest = rest.strip_prefix(b" ")?;
+    (date.get(10) == Some(&b'T')).then_some((date, rest))
+}
+
 /// Whether `text` starts as `Jul  1 21:37:58 ` does: letters, a day, digits and colons where they belong. One
 /// comparison of 16 bytes: what must be equal, and of letters and digits the bits that all of them share (which lets
 /// `:;<=>?` pass for digits; whoever reads the date sees that).

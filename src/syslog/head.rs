@@ -5,7 +5,7 @@
 //! 5424 has one grammar for its whole header; [`rfc5424`] reads it with nom.
 
 use super::class::is_host;
-use super::date::{Dated, Kind, bsd, dated, skip_uptime, uptime};
+use super::date::{Dated, Kind, bsd, dated, iso, skip_uptime, uptime};
 use super::tag::{Head, after_level, metalog, tagged, tight, unpadded, word};
 use super::{Form, Message, Parsed, RawStamp, level, plain, repeat, rfc5424};
 
@@ -21,7 +21,7 @@ pub(crate) fn parse_here(line: &[u8]) -> Parsed<'_> {
         Some(b'<') => level::pri(line),
         _ => (None, line),
     };
-    if let Some((date, rest)) = bsd(after_pri)
+    if let Some((date, rest)) = bsd(after_pri).or_else(|| iso(after_pri))
         && let Some(head) = plain::head(rest)
     {
         return message(line, pri, Some(date), in_kernel(pri, head));

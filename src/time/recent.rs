@@ -1,6 +1,7 @@
 //! The last date that was read, for logs in which many lines share one or its minute.
 
 use super::civil::Calendar;
+use crate::word::digits;
 use core::cell::RefCell;
 
 /// A date's text that is worth keeping is no longer than this; ISO 8601 to the microsecond with its zone has 32.
@@ -70,22 +71,73 @@ impl Last {
     /// Becomes another date of the same minute; `None` where `text` is none. Zones change at whole minutes.
     #[inline(never)]
     fn go_to(&mut self, text: &[u8]) -> Option<i64> {
-        let (head, seconds) = text.split_last_chunk()?;
-        let (kept, last) = self.text.get_mut(..usize::from(self.len))?.split_last_chunk_mut()?;
+        let kept = self.text.get(..usize::from(self.len))?;
+        // Of ISO 8601 a fraction and the zone may follow, of other forms nothing.
+        let at = if text.get(4) == Some(&b'-') { ISO_SECONDS } else { text.len().checked_sub(2)? };
+        let (head, tail) = text.split_at_checked(at)?;
+        let (kept, last) = kept.split_at_checked(at)?;
         // By the second colon, so that it is no zone's end.
         if !matches!(head, [.., b':', _, _, b':']) || !same(kept, head) {
             return None;
         }
-        self.ms += 1000 * (number(*seconds)? - number(*last)?);
-        *last = *seconds;
+        let ((ms, zone), (last, kept)) = (millis(tail)?, millis(last)?);
+        if !matches!(zone, [] | [b'Z'] | [b'+' | b'-', _, _, b':', _, _]) || zone != kept {
+            return None;
+        }
+        self.text.get_mut(at..text.len())?.copy_from_slice(tail);
+        self.len = text.len() as u8;
+        self.ms += ms - last;
         Some(self.ms)
     }
 }
 
-/// What two digits say, up to 59: where seconds are more, it is for the calendar to say what they are.
-fn number(digits: [u8; 2]) -> Option<i64> {
-    let [tens, ones] = digits.map(|b| b.wrapping_sub(b'0'));
-    (tens < 6 && ones < 10).then(|| i64::from(tens * 10 + ones))
+/// Where the seconds stand in ISO 8601: `2026-07-01T21:37:`.
+const ISO_SECONDS: usize = 17;
+
+/// The milliseconds that `58`, or `58.123456` and up to nine digits, says, and what follows. Up to 59 seconds: where there
+/// are more, it is for the calendar to say what they are.
+fn millis(text: &[u8]) -> Option<(i64, &[u8])> {
+    let digit = |b: &u8| Some(b.wrapping_sub(b'0')).filter(|n| *n < 10).map(i64::from);
+    let ([tens, ones], rest) = text.split_first_chunk()?;
+    let seconds = 1000 * (10 * digit(tens).filter(|n| *n < 6)? + digit(ones)?);
+    let [b'.' | b',', fraction @ ..] = rest else { return Some((seconds, rest)) };
+    let len = digits(fraction);
+    if !(1..=9).contains(&len) {
+        return None;
+    }
+    let (fraction, rest) = fraction.split_at_checked(len)?;
+    let scaled = |(b, scale)| digit(b).map_or(0, |n| n * scale);
+    let millis: i64 = fraction.iter().zip([100, 10, 1]).map(scaled).sum();
+    Some((seconds + millis, rest))
+}
+
+/// Dates of a few minutes, as a log has them, read by way of the last one and each by itself.
+#[test]
+fn what_is_remembered_is_what_would_be_read() {
+    use super::stamp;
+    use proptest::prelude::*;
+    use std::{format, string::String, vec::Vec};
+    let fraction = prop_oneof![Just(String::new()), "[.,][0-9]{1,9}", "[.]"];
+    let zone = prop_oneof![Just("+02:00"), Just(""), Just("Z"), Just("-01:30"), Just(" UTC")];
+    let second = prop_oneof![0u8..62, 57u8..61];
+    let date = (any::<bool>(), 36u8..39, second, fraction, zone).prop_map(
+        |(iso, minute, second, fraction, zone)| {
+            if iso {
+                format!("2026-07-01T21:{minute}:{second:02}{fraction}{zone}")
+            } else {
+                format!("Jul  1 21:{minute}:{second:02}{fraction}")
+            }
+        },
+    );
+    proptest!(|(dates in proptest::collection::vec(date, 1..40))| {
+        let calendar = Calendar::fixed(1_782_900_000_000, 3600);
+        let recent = Recent::new(calendar);
+        let dates: Vec<String> = dates;
+        for date in &dates {
+            let read = |calendar: &Calendar<'_>| stamp::read(date.as_bytes())?.0.epoch_ms(calendar);
+            prop_assert_eq!(recent.epoch_ms(date.as_bytes(), read), read(&calendar), "{} in {:?}", date, dates);
+        }
+    });
 }
 
 #[test]
@@ -115,6 +167,16 @@ fn only_dates_of_the_same_minute_are_not_read_again() {
         (b"2026-07-01T21:37:57", None, Some(-980)),
         (b"2026-07-01T21:37:57+02:00", Some(21), Some(21)),
         (b"2026-07-01T21:37:57+02:30", Some(22), Some(22)),
+        (b"2026-07-01T21:37:58.5+02:30", None, Some(1_522)),
+        (b"2026-07-01T21:37:57,123456+02:30", None, Some(145)),
+        (b"2026-07-01T21:37:58.5+02:00", Some(30), Some(30)),
+        (b"2026-07-01T21:37:09.000001+02:00", None, Some(-49_470)),
+        (b"2026-07-01T21:37:09.0000000001+02:00", Some(31), Some(31)),
+        (b"2026-07-01T21:37:60.5+02:00", Some(32), Some(32)),
+        (b"2026-07-01T21:37:58.+02:00", Some(33), Some(33)),
+        (b"2026-07-01 21:37:58.999Z", Some(1_000), Some(1_000)),
+        (b"2026-07-01 21:37:00Z", None, Some(-57_999)),
+        (b"2026-07-01 21:37:01Z and more", Some(34), Some(34)),
         (b"1751405878", Some(23), Some(23)),
         (b"1751405879", Some(24), Some(24)),
         (b"Jul  1 21:37:58.5", Some(12), Some(12)),

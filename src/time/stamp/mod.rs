@@ -33,6 +33,7 @@ mod forms;
 mod tests;
 
 use super::civil::Stamp;
+use crate::word::digits;
 use cursor::{Cursor, boundary};
 use memchr::{memchr, memchr_iter};
 
@@ -94,15 +95,19 @@ pub fn iso_len(text: &[u8]) -> Option<usize> {
     let ([b':', b'0'..=b'6', b'0'..=b'9'], mut rest) = rest.split_first_chunk::<3>()? else { return None };
     // As `Cursor::fraction`, whose value is not asked here: half the time.
     if let Some((b'.' | b',', fraction)) = rest.split_first() {
-        let digits = fraction.iter().take(9).take_while(|b| b.is_ascii_digit()).count();
+        let digits = digits(fraction).min(9);
         if digits > 0 {
             rest = fraction.get(digits..)?;
         }
     }
     let mut cursor = Cursor(rest);
-    cursor.zone();
-    boundary(cursor)?;
-    Some(text.len() - cursor.0.len())
+    // As syslogds write it; the other spellings are not worth their time here.
+    if !matches!(rest, [b'+' | b'-', b'0' | b'1', b'0'..=b'9', b':', b'0'..=b'5', b'0'..=b'9', b' ', ..]) {
+        cursor.zone();
+        boundary(cursor)?;
+        return Some(text.len() - cursor.0.len());
+    }
+    Some(text.len() - rest.len() + "+02:00".len())
 }
 
 /// The date at the start of `text` and what follows; with `line_start` also the forms that only count there.
