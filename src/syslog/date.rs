@@ -109,6 +109,12 @@ fn has_year(text: &[u8]) -> bool {
         if a.is_ascii_digit() && b.is_ascii_digit())
 }
 
+/// The date `Wed Jul  1 21:37:58 2026`, and what follows its blank.
+pub(super) fn ctime(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (date, rest) = text.split_at_checked(24).filter(|_| is_ctime(text))?;
+    Some((date, rest.get(1..)?))
+}
+
 /// Whether `text` starts as `Wed Jul  1 21:37:58 2026 ` does, by shape.
 fn is_ctime(text: &[u8]) -> bool {
     match text {

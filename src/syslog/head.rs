@@ -5,7 +5,7 @@
 //! 5424 has one grammar for its whole header; [`rfc5424`] reads it with nom.
 
 use super::class::is_host;
-use super::date::{Dated, Kind, bsd, dated, iso, skip_uptime, uptime};
+use super::date::{Dated, Kind, bsd, ctime, dated, iso, skip_uptime, uptime};
 use super::tag::{Head, after_level, metalog, tagged, tight, unpadded, word};
 use super::{Form, Message, Parsed, RawStamp, level, plain, repeat, rfc5424};
 
@@ -37,6 +37,13 @@ pub(super) fn slow<'a>(line: &'a [u8], pri: Option<u8>, after_pri: &'a [u8]) -> 
         && let Some(message) = rfc5424::parse(line, pri, after_pri)
     {
         return Parsed::Message(unwrapped(message));
+    }
+    // What nearly every line of `logread` is.
+    if let Some((date, rest)) = ctime(after_pri)
+        && let Some((level, rest)) = level::named(rest)
+        && let Some(head) = plain::shared(rest).filter(|head| head.host.is_empty())
+    {
+        return message(line, Some(level), Some(date), head);
     }
     let Some(dated) = dated(after_pri) else {
         return undated(line, pri, after_pri);
