@@ -120,3 +120,22 @@ fn a_ban_of_a_part_of_a_prefix_shows_its_lines() {
     let lines: Vec<_> = bans[0].get("lines").expect("lines").items().iter().map(Value::number).collect();
     assert_eq!(lines, [Some(1), Some(3), Some(4)]);
 }
+
+/// Lines are told as they come, so that no width can depend on those to come.
+#[test]
+fn columns_of_a_replay_are_aligned() {
+    let folder = Folder::new("columns");
+    let longest = edgeban::config::JAILS.map(|(name, ..)| name).into_iter().max_by_key(|name| name.len());
+    let longest = longest.expect("jails");
+    let jails = format!(
+        "config jail 'a'\n\toption filter 'sshd'\nconfig jail '{longest}'\n\toption filter 'luci'\n"
+    );
+    let conf = folder.file("conf", jails);
+    let luci = "2026-11-20T10:00:01Z gw luci: failed login on / for root from 203.0.113.9\n".repeat(5);
+    let log = fail("2026-11-20T10:00:00Z", "2001:db8:1111:2222:3333:4444:5555:6666").repeat(5)
+        + &luci
+        + &fail("2026-11-20T10:00:02Z", "203.0.113.7").repeat(5);
+    let told = edgeban(&["replay", "-c", &conf, &folder.file("log", log)]).exits(0).out;
+    let columns: Vec<_> = told.lines().filter_map(|line| line.find("  lines ")).collect();
+    assert_eq!(columns, [columns[0]; 3], "{told}");
+}

@@ -313,8 +313,9 @@ impl Report<'_> {
                 before = Some(file);
             }
             let text = length.write();
+            // As wide as an IPv6 /64 and the longest of the built-in jails' names: what follows is not known yet.
             let line =
-                format!("{}  {event:<5}  {ip:<20}  {name:<12}  {:<9}{cause}", when.as_str(), text.as_str());
+                format!("{}  {event:<5}  {ip:<24}  {name:<15}  {:<9}{cause}", when.as_str(), text.as_str());
             out.line(format_args!("{}", line.trim_end()));
             return;
         }
