@@ -237,7 +237,8 @@ fn lines_become_bans_and_status_shows_what_happened() {
     let one = &daemon.ask(&["status", "sshd", "--json"]).exits(0).json()[0];
     assert_eq!(keys(one), ["ok", "jails"]);
     let human = daemon.ask(&["status"]).exits(0).out;
-    for part in ["edgeban 0.", "TABLE", "JAIL", "SOURCE", "SINK", "dry run", "engine.sentences"] {
+    for part in ["edgeban 0.", "TABLE", "JAIL", "SOURCE", "SINK", "dry run", "engine.sentences"]
+    {
         assert!(human.contains(part), "no {part} in\n{human}");
     }
     // What fail2ban-client shows of a jail: who fails, who failed, who is banned, and their addresses.
@@ -399,4 +400,13 @@ fn a_second_daemon_leaves_the_first_ones_socket_alone() {
     assert!(said.contains("another edgeban"), "{said}");
     daemon.ask(&["status"]).exits(0);
     daemon.stop();
+}
+
+#[test]
+fn a_socket_that_cannot_be_is_named() {
+    let long = format!("/{}", "x".repeat(200));
+    for path in ["", &long] {
+        edgeban(&["bans", "-s", path]).exits(1).says(&format!("edgeban: '{path}': "));
+    }
+    edgeban(&["bans", "-s", "/nonexistent/x"]).exits(1).says("nothing listens on /nonexistent/x");
 }
