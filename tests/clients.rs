@@ -237,7 +237,7 @@ fn lines_become_bans_and_status_shows_what_happened() {
     let one = &daemon.ask(&["status", "sshd", "--json"]).exits(0).json()[0];
     assert_eq!(keys(one), ["ok", "jails"]);
     let human = daemon.ask(&["status"]).exits(0).out;
-    for part in ["edgeban 0.", "TABLE", "JAIL", "SOURCE", "SINK", "dry run", "engine.sentences"]
+    for part in ["edgeban 0.", "TABLE", "JAIL", "SOURCE", "SINK", "MESSAGES", "dry run", "engine.sentences"]
     {
         assert!(human.contains(part), "no {part} in\n{human}");
     }
