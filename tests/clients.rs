@@ -237,7 +237,8 @@ fn lines_become_bans_and_status_shows_what_happened() {
     let one = &daemon.ask(&["status", "sshd", "--json"]).exits(0).json()[0];
     assert_eq!(keys(one), ["ok", "jails"]);
     let human = daemon.ask(&["status"]).exits(0).out;
-    for part in ["edgeban 0.", "TABLE", "JAIL", "SOURCE", "SINK", "dry run", "engine.sentences"] {
+    for part in ["edgeban 0.", "TABLE", "JAIL", "SOURCE", "SINK", "MESSAGES", "dry run", "engine.sentences"]
+    {
         assert!(human.contains(part), "no {part} in\n{human}");
     }
     // What fail2ban-client shows of a jail: who fails, who failed, who is banned, and their addresses.
@@ -398,5 +399,52 @@ fn a_second_daemon_leaves_the_first_ones_socket_alone() {
     second.wait().expect("it ends");
     assert!(said.contains("another edgeban"), "{said}");
     daemon.ask(&["status"]).exits(0);
+    daemon.stop();
+}
+
+#[test]
+fn a_socket_that_cannot_be_is_named() {
+    let long = format!("/{}", "x".repeat(200));
+    for path in ["", &long] {
+        edgeban(&["bans", "-s", path]).exits(1).says(&format!("edgeban: '{path}': "));
+    }
+    edgeban(&["bans", "-s", "/nonexistent/x"]).exits(1).says("nothing listens on /nonexistent/x");
+}
+
+/// The objects of the manual's section on JSON.
+fn shown() -> Vec<Value> {
+    let section = include_str!("../docs/edgeban.8").split("\n.Sh ").find(|part| part.starts_with("JSON\n"));
+    let blocks = section.expect("the section").split(".Bd -literal -offset indent\n").skip(1);
+    let objects = blocks.filter_map(|block| Some(block.split_once("\n.Ed")?.0.replace('\n', "")));
+    objects.map(|text| Value::parse(&text).unwrap_or_else(|| panic!("no JSON: {text}"))).collect()
+}
+
+#[test]
+fn the_manual_shows_what_json_has() {
+    let daemon = Daemon::start("manual");
+    daemon.ask(&["ban", "192.0.2.7"]).exits(0);
+    let line = "2026-11-20T10:00:00Z gw sshd[1]: Failed password for root from 203.0.113.9 port 1 ssh2\n";
+    let log = daemon.folder.file("log", line.repeat(5));
+    let first = |run: Run| run.exits(0).json().swap_remove(0);
+    let told = [
+        edgeban(&["test", "--json", &log]),
+        edgeban(&["replay", "--json", &log]),
+        daemon.ask(&["bans", "--json"]),
+        daemon.ask(&["status", "--json"]),
+        edgeban(&["filters", "sshd", "--json"]),
+    ]
+    .map(first);
+    let shown = shown();
+    assert_eq!(shown.len(), told.len());
+    for (shown, told) in shown.iter().zip(&told) {
+        assert_eq!(keys(shown), keys(told));
+        for list in ["failures", "jails", "sources", "sinks", "rules"] {
+            let of = |object: &Value| {
+                let item = object.get(list)?.items().first()?;
+                Some(keys(item).into_iter().map(String::from).collect::<Vec<_>>())
+            };
+            assert_eq!(of(shown), of(told), "{list}");
+        }
+    }
     daemon.stop();
 }

@@ -3,10 +3,15 @@
 
 #[path = "common/cli.rs"]
 mod cli;
+#[allow(unreachable_pub)] // Shared: each test binary uses a part of it.
+mod common;
 
 use cli::{Folder, command, edgeban, keys, run};
 use core::time::Duration;
 use edgeban::host::value::Value;
+use std::fs::File;
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
 fn fail(stamp: &str, ip: &str) -> String {
@@ -119,4 +124,49 @@ fn a_ban_of_a_part_of_a_prefix_shows_its_lines() {
     assert_eq!(keys(&bans[0])[5], "lines");
     let lines: Vec<_> = bans[0].get("lines").expect("lines").items().iter().map(Value::number).collect();
     assert_eq!(lines, [Some(1), Some(3), Some(4)]);
+}
+
+/// Lines are told as they come, so that no width can depend on those to come.
+#[test]
+fn columns_of_a_replay_are_aligned() {
+    let folder = Folder::new("columns");
+    let longest = edgeban::config::JAILS.map(|(name, ..)| name).into_iter().max_by_key(|name| name.len());
+    let longest = longest.expect("jails");
+    let jails = format!(
+        "config jail 'a'\n\toption filter 'sshd'\nconfig jail '{longest}'\n\toption filter 'luci'\n"
+    );
+    let conf = folder.file("conf", jails);
+    let luci = "2026-11-20T10:00:01Z gw luci: failed login on / for root from 203.0.113.9\n".repeat(5);
+    let log = fail("2026-11-20T10:00:00Z", "2001:db8:1111:2222:3333:4444:5555:6666").repeat(5)
+        + &luci
+        + &fail("2026-11-20T10:00:02Z", "203.0.113.7").repeat(5);
+    let told = edgeban(&["replay", "-c", &conf, &folder.file("log", log)]).exits(0).out;
+    let columns: Vec<_> = told.lines().filter_map(|line| line.find("  lines ")).collect();
+    assert_eq!(columns, [columns[0]; 3], "{told}");
+}
+
+/// On a terminal, which script(1) gives it. What the terminal shows of a line is what follows its last carriage return.
+#[test]
+fn a_long_replay_shows_how_far_it_is_and_nothing_is_mixed_with_that() {
+    if let Err(why) = common::have("script") {
+        return common::cannot(&why);
+    }
+    let folder = Folder::new("progress");
+    let log = folder.file("log", "");
+    let mut file = File::options().append(true).open(&log).expect("the log");
+    // A hole, which is one line, and another line that is too long.
+    file.set_len(40 << 20).expect("a hole");
+    let rest = format!("\n{}\n{}", "x".repeat(9000), fail("2026-11-20T10:00:00Z", "203.0.113.9"));
+    file.write_all(rest.as_bytes()).expect("lines");
+    let replay = format!("{} replay '{log}'", env!("CARGO_BIN_EXE_edgeban"));
+    let mut script = Command::new("script");
+    script.args(["-qec", &replay, "/dev/null"]).stdin(Stdio::null()).env("TZ", "UTC0");
+    let told = script.output().expect("script").stdout;
+    let told = String::from_utf8(told).expect("UTF-8");
+    assert!(told.contains("100 % of 40 MiB\r"), "{told:?}");
+    let lines: Vec<_> =
+        told.lines().filter_map(|line| line.trim_end_matches('\r').rsplit('\r').next()).collect();
+    let [first, second] = [1, 2].map(|n| format!("{log}:{n}: longer than 8192 bytes, not read"));
+    let sum = "0 bans; 3 lines, 1 matched, 1 failures, 2 too long to read";
+    assert_eq!(lines, [&first, &second, sum], "{told:?}");
 }

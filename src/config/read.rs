@@ -175,12 +175,12 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// The text that a word stands for.
-    fn text(&mut self, line: u32, word: Word<'_>) -> Option<Text> {
+    /// The text that a word stands for; `what` it is called in a problem.
+    fn text(&mut self, line: u32, word: Word<'_>, what: &str) -> Option<Text> {
         let mut out = Text::new();
         for c in word.chars() {
             if out.push(c).is_err() {
-                self.problem(line, Kind::TooLong(MAX_VALUE), "value", None);
+                self.problem(line, Kind::TooLong(MAX_VALUE), what, None);
                 return None;
             }
         }
@@ -188,8 +188,8 @@ impl Reader<'_, '_> {
     }
 
     fn section(&mut self, line: u32, kind: Word<'_>, name: Option<Word<'_>>) -> Section {
-        let Some(kind) = self.text(line, kind) else { return Section::Skipped };
-        let name = match name.map(|n| self.text(line, n)) {
+        let Some(kind) = self.text(line, kind, "type") else { return Section::Skipped };
+        let name = match name.map(|n| self.text(line, n, "name")) {
             None => None,
             Some(Some(name)) => Some(name),
             Some(None) => return Section::Skipped,
@@ -282,7 +282,7 @@ impl Reader<'_, '_> {
         if self.open.section == Section::Skipped {
             return;
         }
-        let (Some(key), Some(value)) = (self.text(line, key), self.text(line, value)) else { return };
+        let Some(key) = self.text(line, key, "option") else { return };
         if self.open.section == Section::None {
             return self.problem(line, Kind::OutsideSection, &key, None);
         }
@@ -305,6 +305,11 @@ impl Reader<'_, '_> {
         if let Some(at) = own.and_then(|i| self.open.lines.get_mut(i)) {
             *at = line;
         }
+        let Some(value) = self.text(line, value, &key) else {
+            // It counts as given, so that nobody is told to give it.
+            self.open.odd |= key == "kind";
+            return;
+        };
         if is_list && !list {
             // `option port '22 80'`: UCI reads an option as a list with blanks between the values.
             let mut values = value.split_ascii_whitespace().peekable();

@@ -248,8 +248,16 @@ fn what_does_not_fit_is_a_problem() {
     let long = "x".repeat(300);
     let text = format!("config edgeban\noption control /{long}\noption state_dir /{}\n", &long[..200]);
     let problems = read(text.as_bytes()).unwrap_err();
-    assert_eq!(problems[0], "2: 'value' is longer than 255 bytes");
+    assert_eq!(problems[0], "2: 'control' is longer than 255 bytes");
     assert!(problems[1].ends_with("is longer than 107 bytes"));
+    // What is given but too long is not said to be missing.
+    let text = format!(
+        "config source\noption kind file\noption path /{long}\nconfig source\noption kind {long}\noption path /x\n\
+        config jail x\noption filter {long}\n"
+    );
+    let problems = read(text.as_bytes()).unwrap_err();
+    let too_long = |line: u32, what: &str| format!("{line}: '{what}' is longer than 255 bytes");
+    assert_eq!(problems, [too_long(3, "path"), too_long(5, "kind"), too_long(8, "filter")]);
 }
 
 #[test]

@@ -103,7 +103,7 @@ pub struct PeerView<'a> {
     pub name: &'a str,
     /// Whether it works.
     pub up: bool,
-    /// Lines read, or changes told.
+    /// Lines read, or messages sent to the kernel: those that make the table and its sets count too.
     pub count: u64,
     /// What is wrong with it, if anything; any bytes.
     pub error: Option<&'a [u8]>,

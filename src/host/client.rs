@@ -23,6 +23,8 @@ pub enum Error {
     NotRunning(PathBuf),
     /// The socket is another user's.
     Denied(PathBuf),
+    /// There can be no socket of this path.
+    NoSocket(PathBuf, io::Error),
     /// The daemon closed the connection before its reply was whole.
     Cut,
     /// The daemon said nothing for ten seconds.
@@ -42,6 +44,7 @@ impl fmt::Display for Error {
                 write!(f, "edgeban is not running (nothing listens on {})", path.display())
             }
             Self::Denied(path) => write!(f, "not permitted to talk to {}: try as root", path.display()),
+            Self::NoSocket(path, error) => write!(f, "'{}': {error}", path.display()),
             Self::Cut => f.write_str("edgeban ended the connection before its reply was whole"),
             Self::Silent => f.write_str("edgeban does not answer"),
             Self::Garbled => f.write_str("the reply is not one of edgeban's"),
@@ -70,7 +73,7 @@ pub fn ask(
     let mut stream = UnixStream::connect(socket).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Error::NotRunning(socket.into()),
         io::ErrorKind::PermissionDenied => Error::Denied(socket.into()),
-        _ => Error::Io(error),
+        _ => Error::NoSocket(socket.into(), error),
     })?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;

@@ -121,7 +121,7 @@ pub fn status(out: &mut dyn Write, status: &Value) -> io::Result<()> {
     };
     let rows: Vec<_> = status.get("jails").map(Value::items).unwrap_or(&[]).iter().map(jail).collect();
     table(out, "", &["JAIL", "FILTER", "STATE", ">FAILING", ">FAILURES", ">BANNED", ">TOTAL"], &rows)?;
-    for (name, head, count) in [("sources", "SOURCE", ">LINES"), ("sinks", "SINK", ">CHANGES")] {
+    for (name, head, count) in [("sources", "SOURCE", ">LINES"), ("sinks", "SINK", ">MESSAGES")] {
         if let Some(list) = status.get(name) {
             let peer = |p: &Value| {
                 let state = if p.get("up").is_some_and(Value::is_true) { "up" } else { "down" };

@@ -249,13 +249,14 @@ impl Progress {
         if read >= self.next {
             self.next = read + STEP;
             let (percent, size) = (100 * read / self.size.max(1), self.size >> 20);
-            let _ = self.err.write_all(format!("\r{percent:3} % of {size} MiB").as_bytes());
+            // What is said meanwhile is longer, and takes its place.
+            let _ = self.err.write_all(format!("{percent:3} % of {size} MiB\r").as_bytes());
         }
     }
 
     fn clear(&mut self) {
         if self.next != u64::MAX {
-            let _ = self.err.write_all(format!("\r{:30}\r", "").as_bytes());
+            let _ = self.err.write_all(format!("{:30}\r", "").as_bytes());
         }
     }
 }
@@ -313,8 +314,9 @@ impl Report<'_> {
                 before = Some(file);
             }
             let text = length.write();
+            // As wide as an IPv6 /64 and the longest of the built-in jails' names: what follows is not known yet.
             let line =
-                format!("{}  {event:<5}  {ip:<20}  {name:<12}  {:<9}{cause}", when.as_str(), text.as_str());
+                format!("{}  {event:<5}  {ip:<24}  {name:<15}  {:<9}{cause}", when.as_str(), text.as_str());
             out.line(format_args!("{}", line.trim_end()));
             return;
         }
