@@ -97,6 +97,15 @@ const LINES: &[(&str, &str)] = &[
     ),
     (
         "dovecot",
+        "Jul  1 21:39:03 mx dovecot: auth-worker(%,~)<304><abc>: request [1]: sql: Password mismatch (given password: %)",
+    ),
+    ("dovecot", "Jul  1 21:39:03 mx dovecot: auth(%,~,sasl:plain): sql: unknown user"),
+    (
+        "dovecot",
+        "Jul  1 21:39:03 mx dovecot: imap-login: Login aborted: Connection closed (proxy dest authentication failure to 198.51.100.7, 1 attempts in 2 secs, last failure: %) (proxy_dest_auth_failed): user=<%>, rip=~, lip=198.51.100.1, session=<abc>",
+    ),
+    (
+        "dovecot",
         "Jul  1 21:39:03 mx dovecot: auth: pam_unix(dovecot:auth): authentication failure; logname= uid=0 euid=0 tty=dovecot ruser=% rhost=~",
     ),
     ("mosquitto", "2026-07-01T21:39:09: Client % [~:50001] disconnected: not authorised."),
