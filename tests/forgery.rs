@@ -119,6 +119,10 @@ const LINES: &[(&str, &str)] = &[
     ),
     (
         "asterisk",
+        "[2026-07-01 21:39:01] NOTICE[1236] res_pjsip_session.c:  anonymous: Call (UDP:~:5061) to extension '%' rejected because extension not found in context 'public'.",
+    ),
+    (
+        "asterisk",
         "[2026-07-01 21:39:02] SECURITY[1503] res_security_log.c: SecurityEvent=\"InvalidPassword\",EventTV=\"x\",Severity=\"Error\",Service=\"PJSIP\",EventVersion=\"1\",AccountID=\"%\",SessionID=\"%\",LocalAddress=\"IPV4/UDP/198.51.100.1/5060\",RemoteAddress=\"IPV4/UDP/~/5060\",Challenge=\"1\",ReceivedChallenge=\"%\",ReceivedHash=\"%\"",
     ),
     (
