@@ -153,6 +153,10 @@ const LINES: &[(&str, &str)] = &[
         "Jul  1 21:39:02 mx postfix/smtpd[832]: warning: unknown[~]: SASL LOGIN authentication failed: (reason unavailable), sasl_username=%",
     ),
     (
+        "nginx-http-auth",
+        "2026/07/01 21:39:05 [error] 8#8: *3 PAM: user '%' - not authenticated: Authentication failure, client: ~, server: www.example.org, request: \"GET /% HTTP/1.1\", host: \"%\", referrer: \"%\"",
+    ),
+    (
         "apache-auth",
         "[Wed Jul 01 21:39:01.123456 2026] [auth_basic:error] [pid 812] [client ~:50001] AH01618: user % not found: /%",
     ),
