@@ -97,6 +97,15 @@ const LINES: &[(&str, &str)] = &[
     ),
     (
         "dovecot",
+        "Jul  1 21:39:03 mx dovecot: auth-worker(%,~)<304><abc>: request [1]: sql: Password mismatch (given password: %)",
+    ),
+    ("dovecot", "Jul  1 21:39:03 mx dovecot: auth(%,~,sasl:plain): sql: unknown user"),
+    (
+        "dovecot",
+        "Jul  1 21:39:03 mx dovecot: imap-login: Login aborted: Connection closed (proxy dest authentication failure to 198.51.100.7, 1 attempts in 2 secs, last failure: %) (proxy_dest_auth_failed): user=<%>, rip=~, lip=198.51.100.1, session=<abc>",
+    ),
+    (
+        "dovecot",
         "Jul  1 21:39:03 mx dovecot: auth: pam_unix(dovecot:auth): authentication failure; logname= uid=0 euid=0 tty=dovecot ruser=% rhost=~",
     ),
     ("mosquitto", "2026-07-01T21:39:09: Client % [~:50001] disconnected: not authorised."),
@@ -107,6 +116,10 @@ const LINES: &[(&str, &str)] = &[
     (
         "asterisk",
         "[2026-07-01 21:39:01] NOTICE[1235]: res_pjsip/pjsip_distributor.c:688 log_failed_request: Request 'REGISTER' from '%' failed for '~:5060' (callid: %) - Failed to authenticate",
+    ),
+    (
+        "asterisk",
+        "[2026-07-01 21:39:01] NOTICE[1236] res_pjsip_session.c:  anonymous: Call (UDP:~:5061) to extension '%' rejected because extension not found in context 'public'.",
     ),
     (
         "asterisk",
@@ -138,6 +151,10 @@ const LINES: &[(&str, &str)] = &[
     (
         "postfix",
         "Jul  1 21:39:02 mx postfix/smtpd[832]: warning: unknown[~]: SASL LOGIN authentication failed: (reason unavailable), sasl_username=%",
+    ),
+    (
+        "nginx-http-auth",
+        "2026/07/01 21:39:05 [error] 8#8: *3 PAM: user '%' - not authenticated: Authentication failure, client: ~, server: www.example.org, request: \"GET /% HTTP/1.1\", host: \"%\", referrer: \"%\"",
     ),
     (
         "apache-auth",

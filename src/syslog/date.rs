@@ -11,11 +11,12 @@ use crate::time::stamp;
 pub(super) enum Kind {
     /// `Jul  1 21:37:58`, also with a year on any side, and ISO 8601 with a `T`: a syslogd wrote it.
     Bsd,
-    /// `2026-07-01 21:37:58`, or seconds since 1970: a syslogd or a daemon. It is read as a syslogd's if a tag follows, after a host a tag
-    /// with a pid. Who feeds a daemon's file whose second word may be a client's binds it to that daemon's filters.
+    /// `2026-07-01 21:37:58`, or seconds since 1970: a syslogd or a daemon. It is read as a syslogd's if a tag follows, after a host
+    /// the kernel's or one with a pid. Who feeds a daemon's file whose second word may be a client's binds it to that daemon's
+    /// filters.
     Iso,
     /// `Wed 2026-07-01 21:37:58 CEST`, or seconds since 1970 to the microsecond: `journalctl -o short-full`, `short-unix`. As
-    /// [`Kind::Iso`], but what the kernel logs has no pid.
+    /// [`Kind::Iso`], but never metalog's.
     Journal,
     /// `Wed Jul  1 21:37:58 2026`: logread or a daemon.
     Ctime,

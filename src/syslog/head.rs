@@ -73,8 +73,7 @@ fn headed<'a>(line: &'a [u8], pri: Option<u8>, dated: &Dated<'a>) -> Option<Pars
     };
     if kind != Kind::Ctime || pri.is_some() {
         let sure = |head: &Head<'_>| match kind {
-            Kind::Iso => head.host.is_empty() || !head.pid.is_empty(),
-            Kind::Journal => head.host.is_empty() || by_journal(head),
+            Kind::Iso | Kind::Journal => head.host.is_empty() || by_journal(head),
             _ => true,
         };
         if let Some(head) = tagged(after).filter(sure) {
@@ -111,7 +110,7 @@ fn headed<'a>(line: &'a [u8], pri: Option<u8>, dated: &Dated<'a>) -> Option<Pars
     Some(message(line, level, Some(date), Head { text: after, ..Head::default() }))
 }
 
-/// Whether the journal can have written it: it knows the pid of all but the kernel.
+/// Whether the tag says that a syslogd or the journal wrote it: the pid is known of all but the kernel.
 fn by_journal(head: &Head<'_>) -> bool {
     !head.pid.is_empty() || head.app == b"kernel"
 }

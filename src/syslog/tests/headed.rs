@@ -61,6 +61,12 @@ fn files_of_syslogds() {
             gw|sshd|9|x
         2026-07-01 21:37:58 gw sshd[9]: x
             gw|sshd|9|x
+        2026-07-01 21:37:58 gw kernel: [311423.870453] drop
+            gw|kernel||[311423.870453] drop
+        2026-07-01 21:37:58.123456+02:00 gw kernel: drop
+            gw|kernel||drop
+        1782934678.123 gw kernel: drop
+            gw|kernel||drop
         1782934678.123456 gw sshd[9]: x
             gw|sshd|9|x
         2026-07-01 19:37:58 UTC gw test-demo(pam_unix)[13709] F2B
