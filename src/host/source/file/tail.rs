@@ -222,6 +222,11 @@ impl Tail {
     pub(super) fn save(&self) -> Option<Saved> {
         Saved::of(&self.file, self.id, self.line_end)
     }
+
+    /// As [`Tail::save`], for a file that may come back: one without any name cannot, and another gets its inode.
+    pub(super) fn leave(&self) -> Option<Saved> {
+        self.save().filter(|_| self.file.metadata().is_ok_and(|m| m.nlink() > 0))
+    }
 }
 
 /// The last bytes of the whole lines of a file of `size` bytes, and where they end. `None` without such a line.
