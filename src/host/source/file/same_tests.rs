@@ -58,3 +58,21 @@ fn a_file_that_could_not_be_read_for_long_goes_on_where_it_was() {
     after(&mut rig, 3);
     assert_eq!(rig.texts(), ["one", "two", "three"]);
 }
+
+#[test]
+fn a_file_written_anew_is_another_where_only_its_stamps_are() {
+    let dir = Dir::new();
+    let (mut rig, log) = follow(&dir, Some(""));
+    for n in 1..4 {
+        let line = |n| {
+            std::format!(
+                "Nov 22 20:00:0{n} host sshd[7]: Connection closed by 192.0.2.7 port 22 [preauth]\n"
+            )
+        };
+        // As long as before, and it ends with the same words.
+        fs::write(&log, line(n)).unwrap();
+        after(&mut rig, n);
+        assert!(rig.got[n - 1].line.starts_with(line(n).trim_end()));
+    }
+    assert_eq!(rig.tally(0).truncated.get(), 2);
+}
