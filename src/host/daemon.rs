@@ -5,7 +5,7 @@
 //! once and then after growing pauses. A reload builds everything new before it drops anything old.
 
 use super::cli::check;
-use super::firewall::{Firewalling, Live, Telling, firewall};
+use super::firewall::{Firewalling, Live, Telling, firewall, next_pause};
 use super::load::Loaded;
 use super::poll::{Interest, Poller, Token};
 use super::server::Server;
@@ -45,17 +45,10 @@ const STREAMS: usize = 64;
 const OWN: Duration = Duration::from_secs(30);
 /// The shortest time between two readings: a router may learn routes all the time.
 const OWN_AGAIN: Duration = Duration::from_secs(1);
-/// The pause before a table that somebody keeps changing is made anew again. It doubles from the first to the second value,
-/// and starts again after [`CALM`] without a change. The second is below one second, within which a ban must be back.
-const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(800)];
-/// See [`PAUSES`].
-const CALM: Duration = Duration::from_secs(10);
 /// How often to check that the control socket still exists.
 const LOOK: Duration = Duration::from_secs(10);
 /// The shortest time between two calls of [`memory::trim`].
 const TRIM: Duration = Duration::from_millis(250);
-/// The longest pause between two tries to rebuild the firewall's table; the first is at once.
-const SLOWEST: Duration = Duration::from_secs(60);
 
 /// What a daemon starts from.
 pub(super) struct Plan {
@@ -394,22 +387,15 @@ impl Core {
         let list = engine.blocklist();
         let bans = core::iter::from_fn(|| list.list(&mut cursor)).filter(|ban| ban.scope != LISTED_ONLY);
         let mut count = 0u32;
-        match sink.install(&scopes, bans.inspect(|_| count += 1), now) {
-            Ok(()) => {
-                info!("nftables: table inet edgeban made, {count} bans");
-                *error = None;
-                let calm = now.since(*next) >= CALM;
-                *pause = if calm { PAUSES[0] } else { pause.times(2).max(PAUSES[0]).min(PAUSES[1]) };
-                *next = now + *pause;
-            }
+        let made = sink.install(&scopes, bans.inspect(|_| count += 1), now);
+        *pause = next_pause(made, *pause, now.since(*next));
+        *next = now + *pause;
+        *error = made.err();
+        match made {
+            Ok(()) => info!("nftables: table inet edgeban made, {count} bans"),
             Err(e) => {
-                *pause = Duration::from_secs((pause.secs() * 2).clamp(1, SLOWEST.secs()));
-                *next = now + *pause;
-                error!(
-                    "nftables: {e}; NO PACKET IS DROPPED until it works; again in {}",
-                    pause.write().as_str()
-                );
-                *error = Some(e);
+                let again = pause.write();
+                error!("nftables: {e}; NO PACKET IS DROPPED until it works; again in {}", again.as_str());
             }
         }
     }
