@@ -71,6 +71,21 @@ fn a_broken_configuration_is_not_loaded() {
 }
 
 #[test]
+fn a_damaged_state_file_is_named() {
+    let folder = Folder::new();
+    let conf = file_conf(&folder.join("log"))
+        .replace("option state_dir", "option firewall 'none'\n\toption state_dir");
+    fs::create_dir(folder.join("state")).expect("a folder");
+    for (text, said) in
+        [("", false), ("1 2 0 0 /a\n", false), ("1 2 0 0 /a\n1 3", true), ("1 2 0 0 /a", true)]
+    {
+        fs::write(folder.join("state/offsets"), text).expect("a state");
+        let edgeban = Edgeban::start(folder.path(), &conf, &[], &[]);
+        assert_eq!(edgeban.running.said().contains("state/offsets: damaged"), said, "{text}");
+    }
+}
+
+#[test]
 fn a_control_socket_that_is_not_there_comes() {
     let (folder, other) = (Folder::new(), Folder::new());
     let none = |folder: &Folder| {
