@@ -24,7 +24,9 @@ use crate::time::{Duration, Instant};
 use log::{error, info, warn};
 use std::boxed::Box;
 use std::format;
+use std::fs;
 use std::os::fd::BorrowedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::string::{String, ToString};
 use std::vec::Vec;
@@ -69,6 +71,8 @@ pub(super) struct Core {
     pub engine: Engine<'static>,
     pub loaded: Loaded,
     pub sources: Sources,
+    /// When the run before saved how far it had read, in milliseconds since 1970: what it missed is later.
+    saved: i64,
     pub firewall: Firewalling,
     telling: Telling,
     pub started: Instant,
@@ -139,12 +143,14 @@ impl Daemon {
         let firewall = firewall(settings, dry_run, now)?;
         // No state file in a dry run: it would change where the real run goes on in its files.
         let state = (!dry_run).then(|| state_file(settings));
+        let saved = state.as_deref().and_then(|path| fs::metadata(path).ok());
         super::source::set_longest(settings.global.max_line as usize);
         let begun = Box::new(settings.global.clone());
         let mut core = Core {
             engine,
             loaded,
             sources: Sources::new(state.as_deref()),
+            saved: saved.map_or(i64::MIN, |meta| meta.mtime().saturating_mul(1000)),
             firewall,
             telling: Telling::new(now),
             started: now,
@@ -281,18 +287,24 @@ impl Core {
 
     /// Lets the sources read: one that is ready, or with `None` what else is due.
     fn serve(&mut self, token: Option<Token>, now: Instant) {
-        let Self { engine, loaded, sources, firewall, poller, masks, telling, .. } = self;
+        let Self { engine, loaded, sources, saved, firewall, poller, masks, telling, .. } = self;
         let rules = loaded.rules();
         let mut live = Live { rules, firewall, now, sentence: None, telling };
         let zone = clock::Local::new();
         let east = |civil: &_| zone.east(civil);
         let calendar = Calendar::new(clock::wall(), &east);
+        let missed = Calendar { after_ms: *saved, ..calendar };
         let mut on_line = |id: super::source::SourceId,
                            key: super::source::StreamKey,
                            line: &[u8],
                            meta: super::source::LineMeta| {
-            let waited = meta.catch_up || meta.fresh && is_dated(line, &calendar);
-            let clock = if waited { Clock::CatchUp { now, calendar: &calendar } } else { Clock::Live(now) };
+            let clock = match meta.catch_up {
+                true => Clock::CatchUp { now, calendar: &missed },
+                false if meta.fresh && is_dated(line, &calendar) => {
+                    Clock::CatchUp { now, calendar: &calendar }
+                }
+                false => Clock::Live(now),
+            };
             let from = meta
                 .from
                 .map_or(0, |addr| addr.words().into_iter().fold(0, |h: u32, w| h.rotate_left(5) ^ w));
