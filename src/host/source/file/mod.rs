@@ -23,7 +23,8 @@
 //!
 //! Limits: a rotated file that is deleted, compressed or moved out of its directory before it was ever opened
 //! is lost (and counted, as far as its renames can be followed); rotations while edgeban is down are followed
-//! for the saved file alone; a file that is written anew with other last lines is read whole, by its stamps.
+//! for the saved file alone; a file that is written anew with other last lines, or under the name or in place (as editors do
+//! that rename no new file to it), is read whole, by its stamps.
 
 mod saved;
 mod tail;
