@@ -9,10 +9,13 @@ mod net;
 #[path = "common/running.rs"]
 mod running;
 
+use core::time::Duration as Wait;
+use edgeban::time::civil::{Calendar, Civil, Stamp, rfc3339};
 use net::{in_own_network as in_namespace, run};
 use running::{CONF, Edgeban, Folder, PROGRAM, file_conf, until};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 #[test]
 fn without_permission_bans_are_kept_and_it_is_said() {
@@ -68,6 +71,21 @@ fn a_broken_configuration_is_not_loaded() {
     until("a ban under the new one", 20, || edgeban.bans() == ["192.0.2.10", "192.0.2.9"]);
     edgeban.running.signal(libc::SIGTERM);
     assert_eq!(edgeban.running.ends(), Some(0));
+}
+
+#[test]
+fn a_damaged_state_file_is_named() {
+    let folder = Folder::new();
+    let conf = file_conf(&folder.join("log"))
+        .replace("option state_dir", "option firewall 'none'\n\toption state_dir");
+    fs::create_dir(folder.join("state")).expect("a folder");
+    for (text, said) in
+        [("", false), ("1 2 0 0 /a\n", false), ("1 2 0 0 /a\n1 3", true), ("1 2 0 0 /a", true)]
+    {
+        fs::write(folder.join("state/offsets"), text).expect("a state");
+        let edgeban = Edgeban::start(folder.path(), &conf, &[], &[]);
+        assert_eq!(edgeban.running.said().contains("state/offsets: damaged"), said, "{text}");
+    }
 }
 
 #[test]
@@ -432,4 +450,53 @@ fn bans_outlive_a_restart() {
         assert!(edgeban.ask(&["unban", "198.51.100.0/24"]).0);
         assert!(!run("nft list table inet edgeban").contains("198.51.100.0 "));
     });
+}
+
+/// In a zone whose repeated hour is this one: lines that were written while edgeban was down are of the first of the two, but of
+/// the second where the first was over when edgeban went down.
+#[test]
+fn the_hour_that_autumn_repeats_is_read_by_when_edgeban_went_down() {
+    let hour = 3600;
+    let civil = |epoch: i64| Civil::from_epoch_ms(epoch * 1000);
+    let local = |epoch: i64| rfc3339(epoch * 1000, 0).as_str().trim_end_matches('Z').to_string();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs() as i64;
+    // When summer time ends, when edgeban went down, and the local time of a line, each seconds from now.
+    for (end, down, line, recent) in [
+        (-1200, -1, 0, true),
+        (-1200, -hour - 60, 0, false),
+        (600, -2400, hour - 1800, false),
+        (600, -60, hour - 1, true),
+    ] {
+        // The zone's dates are of summer time, an hour ahead.
+        let end = civil(now + end + hour);
+        let first = Civil { month: 1, day: 1, hour: 0, minute: 0, second: 0, ..end };
+        let epoch =
+            |date: Civil| Stamp::Civil(date, Some(0)).epoch_ms(&Calendar::fixed(0, 0)).expect("a date");
+        let day = (epoch(end) - epoch(first)) / 86_400_000;
+        let (h, m, s) = (end.hour, end.minute, end.second);
+        let zone = format!("TZ=STD0DST-1,{}/0,{day}/{h}:{m}:{s}", (day + 180) % 365);
+        let folder = Folder::new();
+        let log = folder.join("log");
+        let conf =
+            file_conf(&log).replace("option state_dir", "option firewall 'none'\n\toption state_dir");
+        let start = || Edgeban::start(folder.path(), &conf, &["env", &zone], &[]);
+        fs::write(&log, "before\n").expect("a log");
+        let mut edgeban = start();
+        edgeban.running.signal(libc::SIGTERM);
+        assert_eq!(edgeban.running.ends(), Some(0));
+        let state = File::open(folder.join("state/offsets")).expect("a state");
+        state.set_modified(UNIX_EPOCH + Wait::from_secs((now + down) as u64)).expect("an earlier time");
+        let failed = |date: &str, ip: &str| {
+            format!("{date} h sshd[1]: Failed password for root from {ip} port 22 ssh2\n").repeat(2)
+        };
+        let text = failed(&local(now + line), "192.0.2.9") + &failed(&(local(now) + "Z"), "192.0.2.10");
+        File::options()
+            .append(true)
+            .open(&log)
+            .and_then(|mut f| f.write_all(text.as_bytes()))
+            .expect("lines");
+        let edgeban = start();
+        until("what has a zone", 20, || edgeban.bans().contains(&"192.0.2.10".to_string()));
+        assert_eq!(edgeban.bans().len(), 1 + usize::from(recent), "{zone} {down} {line}");
+    }
 }

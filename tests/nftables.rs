@@ -302,6 +302,27 @@ fn damage_is_heard_and_mended() {
     });
 }
 
+/// Many bans take several transactions, and others may come between them.
+#[test]
+fn a_table_taken_away_while_it_is_made_is_told_from_a_refusal() {
+    in_namespace(|| {
+        let mut sink = open(4096, 64);
+        let bans = |damage: bool| {
+            (0..2000u32).map(move |n| {
+                if damage && n == 1000 {
+                    run("nft flush ruleset");
+                }
+                ban(&format!("10.1.{}.{}", n >> 8, n & 255), 0, 600)
+            })
+        };
+        assert_eq!(sink.install(SCOPES, bans(true), NOW), Err(NftError::Torn));
+        assert!(sink.is_stale());
+        sink.install(SCOPES, bans(false), NOW).expect("installed");
+        assert_eq!(elements("ban4").len(), 2000);
+        assert!(sink.read_events().expect("events"), "the damage was before");
+    });
+}
+
 #[test]
 fn without_permission_it_says_so() {
     in_namespace(|| {

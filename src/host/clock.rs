@@ -35,7 +35,7 @@ fn read(clock: libc::clockid_t) -> (i64, i64) {
     (t.tv_sec as i64, t.tv_nsec as i64 / 1_000_000)
 }
 
-/// Seconds since 1970 of a local date. In the hour that a zone repeats, either; in the hour that it skips, the
+/// Seconds since 1970 of a local date. Of the hour that a zone repeats, the first; in the hour that it skips, the
 /// instant the libc takes it for. `None` without a year, or for a date that the libc cannot name.
 pub fn local_epoch(date: &Civil) -> Option<i64> {
     // SAFETY: integers and a pointer that mktime does not read, so that zero is a value.
@@ -51,8 +51,16 @@ pub fn local_epoch(date: &Civil) -> Option<i64> {
     // SAFETY: `tm` outlives the call.
     let t = unsafe { libc::mktime(&mut tm) };
     // −1 is an error and also one second of 1969; mktime sets the weekday only when it succeeds.
+    if tm.tm_wday < 0 {
+        return None;
+    }
+    // Which of the two a libc takes may even depend on what it was asked before.
+    let (earlier, mut then) = (t.saturating_sub(3600), tm);
+    // SAFETY: both outlive the call.
+    unsafe { libc::localtime_r(&earlier, &mut then) };
+    let twice = (then.tm_mday, then.tm_hour, then.tm_min) == (tm.tm_mday, tm.tm_hour, tm.tm_min);
     #[allow(clippy::unnecessary_cast, reason = "32 bits wide on some targets")]
-    (tm.tm_wday >= 0).then_some(t as i64)
+    Some(if twice { earlier } else { t } as i64)
 }
 
 /// The local zone for a log's dates. Remembers the answer for the half hour it was asked about last, since a log asks about

@@ -5,7 +5,7 @@
 //! once and then after growing pauses. A reload builds everything new before it drops anything old.
 
 use super::cli::check;
-use super::firewall::{Firewalling, Live, Telling, firewall};
+use super::firewall::{Firewalling, Live, Telling, firewall, next_pause};
 use super::load::Loaded;
 use super::poll::{Interest, Poller, Token};
 use super::server::Server;
@@ -24,7 +24,9 @@ use crate::time::{Duration, Instant};
 use log::{error, info, warn};
 use std::boxed::Box;
 use std::format;
+use std::fs;
 use std::os::fd::BorrowedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::string::{String, ToString};
 use std::vec::Vec;
@@ -45,17 +47,10 @@ const STREAMS: usize = 64;
 const OWN: Duration = Duration::from_secs(30);
 /// The shortest time between two readings: a router may learn routes all the time.
 const OWN_AGAIN: Duration = Duration::from_secs(1);
-/// The pause before a table that somebody keeps changing is made anew again. It doubles from the first to the second value,
-/// and starts again after [`CALM`] without a change. The second is below one second, within which a ban must be back.
-const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(800)];
-/// See [`PAUSES`].
-const CALM: Duration = Duration::from_secs(10);
 /// How often to check that the control socket still exists.
 const LOOK: Duration = Duration::from_secs(10);
 /// The shortest time between two calls of [`memory::trim`].
 const TRIM: Duration = Duration::from_millis(250);
-/// The longest pause between two tries to rebuild the firewall's table; the first is at once.
-const SLOWEST: Duration = Duration::from_secs(60);
 
 /// What a daemon starts from.
 pub(super) struct Plan {
@@ -76,6 +71,8 @@ pub(super) struct Core {
     pub engine: Engine<'static>,
     pub loaded: Loaded,
     pub sources: Sources,
+    /// When the run before saved how far it had read, in milliseconds since 1970: what it missed is later.
+    saved: i64,
     pub firewall: Firewalling,
     telling: Telling,
     pub started: Instant,
@@ -146,12 +143,14 @@ impl Daemon {
         let firewall = firewall(settings, dry_run, now)?;
         // No state file in a dry run: it would change where the real run goes on in its files.
         let state = (!dry_run).then(|| state_file(settings));
+        let saved = state.as_deref().and_then(|path| fs::metadata(path).ok());
         super::source::set_longest(settings.global.max_line as usize);
         let begun = Box::new(settings.global.clone());
         let mut core = Core {
             engine,
             loaded,
             sources: Sources::new(state.as_deref()),
+            saved: saved.map_or(i64::MIN, |meta| meta.mtime().saturating_mul(1000)),
             firewall,
             telling: Telling::new(now),
             started: now,
@@ -288,18 +287,24 @@ impl Core {
 
     /// Lets the sources read: one that is ready, or with `None` what else is due.
     fn serve(&mut self, token: Option<Token>, now: Instant) {
-        let Self { engine, loaded, sources, firewall, poller, masks, telling, .. } = self;
+        let Self { engine, loaded, sources, saved, firewall, poller, masks, telling, .. } = self;
         let rules = loaded.rules();
         let mut live = Live { rules, firewall, now, sentence: None, telling };
         let zone = clock::Local::new();
         let east = |civil: &_| zone.east(civil);
         let calendar = Calendar::new(clock::wall(), &east);
+        let missed = Calendar { after_ms: *saved, ..calendar };
         let mut on_line = |id: super::source::SourceId,
                            key: super::source::StreamKey,
                            line: &[u8],
                            meta: super::source::LineMeta| {
-            let waited = meta.catch_up || meta.fresh && is_dated(line, &calendar);
-            let clock = if waited { Clock::CatchUp { now, calendar: &calendar } } else { Clock::Live(now) };
+            let clock = match meta.catch_up {
+                true => Clock::CatchUp { now, calendar: &missed },
+                false if meta.fresh && is_dated(line, &calendar) => {
+                    Clock::CatchUp { now, calendar: &calendar }
+                }
+                false => Clock::Live(now),
+            };
             let from = meta
                 .from
                 .map_or(0, |addr| addr.words().into_iter().fold(0, |h: u32, w| h.rotate_left(5) ^ w));
@@ -394,22 +399,15 @@ impl Core {
         let list = engine.blocklist();
         let bans = core::iter::from_fn(|| list.list(&mut cursor)).filter(|ban| ban.scope != LISTED_ONLY);
         let mut count = 0u32;
-        match sink.install(&scopes, bans.inspect(|_| count += 1), now) {
-            Ok(()) => {
-                info!("nftables: table inet edgeban made, {count} bans");
-                *error = None;
-                let calm = now.since(*next) >= CALM;
-                *pause = if calm { PAUSES[0] } else { pause.times(2).max(PAUSES[0]).min(PAUSES[1]) };
-                *next = now + *pause;
-            }
+        let made = sink.install(&scopes, bans.inspect(|_| count += 1), now);
+        *pause = next_pause(made, *pause, now.since(*next));
+        *next = now + *pause;
+        *error = made.err();
+        match made {
+            Ok(()) => info!("nftables: table inet edgeban made, {count} bans"),
             Err(e) => {
-                *pause = Duration::from_secs((pause.secs() * 2).clamp(1, SLOWEST.secs()));
-                *next = now + *pause;
-                error!(
-                    "nftables: {e}; NO PACKET IS DROPPED until it works; again in {}",
-                    pause.write().as_str()
-                );
-                *error = Some(e);
+                let again = pause.write();
+                error!("nftables: {e}; NO PACKET IS DROPPED until it works; again in {}", again.as_str());
             }
         }
     }

@@ -77,6 +77,24 @@ fn sole() -> Result<Option<Sole>, String> {
     }
 }
 
+/// The pause before a table that somebody keeps changing is made anew again. It doubles from the first to the second value,
+/// and starts again after [`CALM`] without a change. The second is below one second, within which a ban must be back.
+const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(800)];
+/// See [`PAUSES`].
+const CALM: Duration = Duration::from_secs(10);
+/// The longest pause between two tries to make a table that the kernel refuses; the first is at once.
+const SLOWEST: Duration = Duration::from_secs(60);
+
+/// The pause after a try to make the table. `before` is the pause before it, over since `since`.
+pub(super) fn next_pause(made: Result<(), NftError>, before: Duration, since: Duration) -> Duration {
+    match made {
+        Ok(()) if since >= CALM => PAUSES[0],
+        // The kernel does what it is told, but somebody keeps changing the table.
+        Ok(()) | Err(NftError::Torn) => before.times(2).max(PAUSES[0]).min(PAUSES[1]),
+        Err(_) => Duration::from_secs((before.secs() * 2).clamp(1, SLOWEST.secs())),
+    }
+}
+
 /// The most bans and ends of bans that are told one by one in a second: more is a flood, and nobody reads it.
 const TOLD: u32 = 200;
 const SECOND: Duration = Duration::from_secs(1);
@@ -217,5 +235,23 @@ mod tests {
         telling.sum_up(at(1000));
         assert_eq!((telling.untold, telling.deadline()), ([0; 2], Instant::NEVER));
         assert!(telling.may(at(1001), false));
+    }
+
+    #[test]
+    fn who_changes_the_table_delays_it_by_less_than_a_second() {
+        let secs = Duration::from_secs;
+        let mut pause = Duration::ZERO;
+        for made in [Ok(()), Err(NftError::Torn)].repeat(9) {
+            pause = next_pause(made, pause, Duration::ZERO);
+            assert!(pause >= PAUSES[0] && pause < SECOND);
+        }
+        assert_eq!(next_pause(Ok(()), pause, CALM), PAUSES[0]);
+        let refused = Err(NftError::NoPermission);
+        let pauses = (0..9).map(|_| {
+            pause = next_pause(refused, pause, CALM);
+            pause
+        });
+        assert!(pauses.eq([2, 4, 8, 16, 32, 60, 60, 60, 60].map(secs)));
+        assert_eq!(next_pause(refused, Duration::ZERO, CALM), secs(1));
     }
 }

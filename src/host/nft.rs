@@ -56,7 +56,7 @@ pub enum NftError {
     Io(i32),
     /// The kernel did not answer.
     NoAnswer,
-    /// The table changed while it was listed: ask again.
+    /// Somebody changed the table while it was listed or made: again.
     Torn,
     /// The answer was no netlink.
     Malformed(Malformed),
@@ -76,7 +76,7 @@ impl fmt::Display for NftError {
             }
             Self::Io(errno) => write!(f, "netlink: {}", io::Error::from_raw_os_error(*errno)),
             Self::NoAnswer => f.write_str("netlink: no answer"),
-            Self::Torn => f.write_str("netlink: the table changed while it was read"),
+            Self::Torn => f.write_str("the nftables table was changed meanwhile"),
             Self::Malformed(_) => f.write_str("netlink: malformed answer"),
             Self::TooSmall => f.write_str("too many scopes or ports for the netlink buffer"),
         }
@@ -194,8 +194,22 @@ impl<'m> NftSink<'m> {
     /// follow at once.
     ///
     /// # Errors
-    /// Any; the sink is then stale.
+    /// Any; the sink is then stale. [`NftError::Torn`] where somebody took the table away between two batches.
     pub fn install(
+        &mut self,
+        scopes: &[(Scope, &[PortRange])],
+        bans: impl Iterator<Item = Ban>,
+        now: Instant,
+    ) -> Result<(), NftError> {
+        let made = self.make(scopes, bans, now);
+        // Where others did nothing, it is the kernel that lacks a part.
+        if made == Err(NftError::Lost) && self.heard()? == Heard::Ours {
+            return Err(NftError::Torn);
+        }
+        made
+    }
+
+    fn make(
         &mut self,
         scopes: &[(Scope, &[PortRange])],
         bans: impl Iterator<Item = Ban>,

@@ -349,11 +349,16 @@ impl Sources {
 
     fn read_state(&self) -> Vec<(PathBuf, Saved)> {
         let mut text = Vec::new();
-        let read = self.state.as_ref().and_then(|path| append(path, usize::MAX, &mut text).ok());
-        if read.is_none() {
+        let Some(path) = self.state.as_ref().filter(|path| append(path, usize::MAX, &mut text).is_ok())
+        else {
             return Vec::new();
+        };
+        let lines = || text.split(|&b| b == b'\n').filter(|line| !line.is_empty());
+        let saved: Vec<_> = lines().filter_map(Saved::read).collect();
+        if saved.len() < lines().count() || text.last().is_some_and(|&b| b != b'\n') {
+            log::warn!("{}: damaged; files that it does not name are begun at their end", path.display());
         }
-        text.split(|&b| b == b'\n').filter_map(Saved::read).collect()
+        saved
     }
 
     #[cfg(test)]

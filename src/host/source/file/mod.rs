@@ -15,6 +15,7 @@
 //! - **Two sources, one file**: the first that opens it reads it. The other waits until it is free, and goes on where the
 //!   first one ended. A new file of the name is left to the first one for a second.
 //! - **No permission**: said once, tried again when the attributes change.
+//! - **Back after a long absence**: the file itself, when its name or the permission returns, is read on from where it was left.
 //!
 //! inotify makes it quick, but is not relied on: every [`CHECK`] the name is compared with the open file, and the open file
 //! is read. So an overflown queue, a swapped directory symlink or a file without events costs seconds and no lines. Without
@@ -22,12 +23,15 @@
 //!
 //! Limits: a rotated file that is deleted, compressed or moved out of its directory before it was ever opened
 //! is lost (and counted, as far as its renames can be followed); rotations while edgeban is down are followed
-//! for the saved file alone; a file that is written anew with other last lines is read whole, by its stamps.
+//! for the saved file alone; a file that is written anew with other last lines, or under the name or in place (as editors do
+//! that rename no new file to it), is read whole, by its stamps.
 
 mod saved;
 mod tail;
 mod watch;
 
+#[cfg(test)]
+mod same_tests;
 #[cfg(test)]
 mod tests;
 
@@ -74,6 +78,8 @@ pub(super) struct FileSource {
     next_check: Instant,
     error: Option<Error>,
     saved: Vec<Saved>,
+    /// The file that was closed last, in case it comes back.
+    closed: Option<Saved>,
 }
 
 /// From where a file that is opened next is read.
@@ -103,6 +109,7 @@ impl FileSource {
             next_check: Instant::ZERO,
             error: None,
             saved,
+            closed: None,
         }
     }
 
@@ -231,14 +238,17 @@ impl FileSource {
         if begin != Begin::Start {
             self.settle(cx);
         }
-        let (offset, past) = match begin {
-            Begin::End => self.resume(&file, id, size, cx),
-            Begin::Behind(seen, _) if seen == id => {
+        let back = self.closed.filter(|closed| closed.offset > 0 && closed.matches(&file, id));
+        let (offset, past) = match (begin, back) {
+            (Begin::End, _) => self.resume(&file, id, size, cx),
+            (Begin::Behind(seen, _), _) if seen == id => {
                 (left(&file, id).unwrap_or_else(|| line_start(&file, size)), 0)
             }
-            Begin::At(seen, at) if seen == id => (line_start(&file, at.min(size)), size),
+            // It was closed while its name was gone, or could not be read.
+            (_, Some(closed)) => (closed.offset, size),
+            (Begin::At(seen, at), _) if seen == id => (line_start(&file, at.min(size)), size),
             // Moved here with its content, by an editor or from elsewhere. Its stamps say how old it is.
-            Begin::Moved | Begin::Behind(..) => (0, size),
+            (Begin::Moved | Begin::Behind(..), _) => (0, size),
             _ if replaced => {
                 let again = self.old.last().and_then(|old| old.rewritten(&file, size, cx.buf));
                 again.map_or((0, size), |at| (at, 0))
@@ -385,6 +395,7 @@ impl FileSource {
 
     fn close_old(&mut self, place: usize, cx: &mut Cx<'_>) {
         let mut tail = self.old.remove(place);
+        self.closed = tail.leave();
         tail.close(cx.tally);
         if let Some(watcher) = &mut self.watcher {
             watcher.forget(tail.id);

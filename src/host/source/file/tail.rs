@@ -13,8 +13,9 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::{Mutex, PoisonError};
 use std::vec::Vec;
 
-/// How many bytes before the offset are compared on each read, to notice that the file was truncated and written anew.
-const SEEN: usize = 16;
+/// How many bytes before the offset are compared on each read, to notice that the file was truncated and written anew: a
+/// whole line mostly, since two lines may differ in their stamps alone.
+const SEEN: usize = 128;
 
 /// How many bytes of a file's last lines are searched for in a file that may be the same one, written anew.
 const LAST: usize = 256;
@@ -221,6 +222,11 @@ impl Tail {
 
     pub(super) fn save(&self) -> Option<Saved> {
         Saved::of(&self.file, self.id, self.line_end)
+    }
+
+    /// As [`Tail::save`], for a file that may come back: one without any name cannot, and another gets its inode.
+    pub(super) fn leave(&self) -> Option<Saved> {
+        self.save().filter(|_| self.file.metadata().is_ok_and(|m| m.nlink() > 0))
     }
 }
 

@@ -20,7 +20,7 @@ fn spec(path: &Path) -> Vec<Spec> {
 }
 
 /// Follows `log` in a new directory, past its first look.
-fn follow(dir: &Dir, first: Option<&str>) -> (Rig, PathBuf) {
+pub(super) fn follow(dir: &Dir, first: Option<&str>) -> (Rig, PathBuf) {
     let log = dir.at("log");
     if let Some(text) = first {
         fs::write(&log, text).unwrap();
@@ -30,7 +30,7 @@ fn follow(dir: &Dir, first: Option<&str>) -> (Rig, PathBuf) {
     (rig, log)
 }
 
-fn append(path: &Path, text: &str) {
+pub(super) fn append(path: &Path, text: &str) {
     OpenOptions::new().append(true).create(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
 }
 
@@ -43,7 +43,7 @@ fn rotate(log: &Path, kept: u32) {
     fs::rename(log, name(1)).unwrap();
 }
 
-fn after(rig: &mut Rig, count: usize) {
+pub(super) fn after(rig: &mut Rig, count: usize) {
     rig.until("the lines", |rig| rig.got.len() >= count);
     rig.rest();
 }
@@ -572,10 +572,10 @@ fn what_is_no_file_is_refused_with_its_name() {
 }
 
 /// Makes this thread alone an unprivileged one for files (setfsuid(2)), for as long as it lives.
-struct Unprivileged;
+pub(super) struct Unprivileged;
 
 impl Unprivileged {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         // SAFETY: takes no pointer. Fails for who is no root, and then is not needed.
         unsafe { libc::syscall(libc::SYS_setfsuid, 65_534) };
         Self
