@@ -1,7 +1,6 @@
 //! The last date that was read, for logs in which many lines share one or its minute.
 
 use super::civil::Calendar;
-use crate::word::digits;
 use core::cell::RefCell;
 
 /// A date's text that is worth keeping is no longer than this; ISO 8601 to the microsecond with its zone has 32.
@@ -101,7 +100,7 @@ fn millis(text: &[u8]) -> Option<(i64, &[u8])> {
     let ([tens, ones], rest) = text.split_first_chunk()?;
     let seconds = 1000 * (10 * digit(tens).filter(|n| *n < 6)? + digit(ones)?);
     let [b'.' | b',', fraction @ ..] = rest else { return Some((seconds, rest)) };
-    let len = digits(fraction);
+    let len = fraction.iter().take(10).take_while(|b| b.is_ascii_digit()).count();
     if !(1..=9).contains(&len) {
         return None;
     }

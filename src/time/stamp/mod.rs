@@ -33,7 +33,6 @@ mod forms;
 mod tests;
 
 use super::civil::Stamp;
-use crate::word::digits;
 use cursor::{Cursor, boundary};
 use memchr::{memchr, memchr_iter};
 
@@ -95,7 +94,7 @@ pub fn iso_len(text: &[u8]) -> Option<usize> {
     let ([b':', b'0'..=b'6', b'0'..=b'9'], mut rest) = rest.split_first_chunk::<3>()? else { return None };
     // As `Cursor::fraction`, whose value is not asked here: half the time.
     if let Some((b'.' | b',', fraction)) = rest.split_first() {
-        let digits = digits(fraction).min(9);
+        let digits = fraction.iter().take(9).take_while(|b| b.is_ascii_digit()).count();
         if digits > 0 {
             rest = fraction.get(digits..)?;
         }
