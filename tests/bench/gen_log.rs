@@ -1,7 +1,7 @@
 //! A system log as a busy gateway writes it: a mix of daemons, a share of it from attack sessions.
 //!
-//! The same `seed`, `lines` and `attack` always give the same bytes. Lines are in the file form of RFC 3164 (no
-//! `<PRI>`), 104 bytes on average; sessions of several attackers are interleaved, IPv4 and IPv6.
+//! The same `seed` and [`Mix`] always give the same bytes. Lines are in the file form of RFC 3164 (no
+//! `<PRI>`), 104 bytes on average, or with dates of ISO 8601, 17 bytes more; sessions of several attackers are interleaved, IPv4 and IPv6.
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -40,6 +40,8 @@ pub(crate) struct Mix {
     pub(crate) attack: u64,
     /// Whether the rest has lines of programs that filters are for: mail, web and honest sessions of sshd and dropbear.
     pub(crate) known: bool,
+    /// Whether dates are those of rsyslog's default since Debian 12, to the microsecond.
+    pub(crate) iso: bool,
 }
 
 const USERS: [&str; 24] = [
@@ -72,8 +74,6 @@ const USERS: [&str; 24] = [
 const ATTACKERS: u64 = 4_000;
 /// Sessions that are open at once.
 const OPEN: usize = 12;
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// Writes the log to `out`.
 pub(crate) fn write(out: &mut impl Write, mix: Mix, seed: u64) -> std::io::Result<()> {
@@ -82,14 +82,14 @@ pub(crate) fn write(out: &mut impl Write, mix: Mix, seed: u64) -> std::io::Resul
     // Twenty lines a second from 1 March 08:00:00, so that a million lines stay within one day.
     for line in 0..mix.lines {
         let second = 8 * 3600 + line / 20;
-        let (month, day) = (MONTHS[2], 1 + second / 86_400);
-        write!(
-            out,
-            "{month} {day:>2} {:02}:{:02}:{:02} ",
-            second / 3600 % 24,
-            second / 60 % 60,
-            second % 60
-        )?;
+        let (day, time) = (1 + second / 86_400, second % 86_400);
+        let (hour, minute, seconds) = (time / 3600, time / 60 % 60, time % 60);
+        if mix.iso {
+            let micros = line % 20 * 50_000 + line / 20 % 50_000;
+            write!(out, "2026-03-{day:02}T{hour:02}:{minute:02}:{seconds:02}.{micros:06}+00:00 ")?;
+        } else {
+            write!(out, "Mar {day:>2} {hour:02}:{minute:02}:{seconds:02} ")?;
+        }
         if random.below(100) < mix.attack {
             while sessions.len() < OPEN {
                 sessions.push(attack(&mut random));

@@ -1,10 +1,11 @@
 //! How fast `edgeban replay` is, in CPU time, beside its peers on the same files in the same run.
 //!
 //! ```text
-//! cargo bench --bench replay -- [--lines N] [--runs K] [throughput] [foreign] [hostile]
+//! cargo bench --bench replay -- [--lines N] [--runs K] [--iso] [throughput] [foreign] [hostile]
 //! ```
 //! Each program runs K times in turn on each file and its fastest run counts: other work on the machine only ever
-//! adds time. Peers are measured where they are installed (sshguard's parser, `fail2ban-regex`); compare ratios.
+//! adds time. `--iso` writes the logs with the dates of ISO 8601 that rsyslog uses today. Peers are measured where they are
+//! installed (sshguard's parser, `fail2ban-regex`); compare ratios.
 
 mod gen_log;
 mod hostile;
@@ -23,6 +24,7 @@ const FAIL2BAN_LINES: u64 = 20_000;
 struct Options {
     lines: u64,
     runs: u32,
+    iso: bool,
     parts: Vec<String>,
 }
 
@@ -41,13 +43,14 @@ fn main() {
 }
 
 fn options() -> Options {
-    let mut options = Options { lines: 1_000_000, runs: 3, parts: Vec::new() };
+    let mut options = Options { lines: 1_000_000, runs: 3, iso: false, parts: Vec::new() };
     let mut args = env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut number = || args.next().and_then(|n| n.parse().ok()).expect("a number follows the option");
         match arg.as_str() {
             "--lines" => options.lines = number(),
             "--runs" => options.runs = number().max(1) as u32,
+            "--iso" => options.iso = true,
             "--bench" => {} // cargo says so
             part => options.parts.push(part.to_owned()),
         }
@@ -59,7 +62,8 @@ fn options() -> Options {
 fn log(mix: Mix) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench");
     fs::create_dir_all(&folder).expect("the build folder is writable");
-    let path = folder.join(format!("{}-{}-{}.log", mix.lines, mix.attack, u8::from(mix.known)));
+    let iso = if mix.iso { "-iso" } else { "" };
+    let path = folder.join(format!("{}-{}-{}{iso}.log", mix.lines, mix.attack, u8::from(mix.known)));
     let mut out = BufWriter::new(File::create(&path).expect("the build folder is writable"));
     gen_log::write(&mut out, mix, 42).and_then(|()| out.flush()).expect("the disk has room");
     path
@@ -121,8 +125,8 @@ fn throughput(options: &Options) {
     );
     let all = every_filter();
     for attack in [2, 20, 80] {
-        let file = log(Mix { lines: options.lines, attack, known: true });
-        let small = log(Mix { lines: FAIL2BAN_LINES, attack, known: true });
+        let file = log(Mix { lines: options.lines, attack, known: true, iso: options.iso });
+        let small = log(Mix { lines: FAIL2BAN_LINES, attack, known: true, iso: options.iso });
         let mut best: [Option<f64>; 4] = [None; 4];
         for _ in 0..options.runs {
             let mut keep = |which: usize, lines: u64, seconds: Option<f64>| {
@@ -176,8 +180,8 @@ impl Faster for Option<f64> {
 /// What a line costs that no filter is for: the difference of two lengths, so that starting costs nothing.
 fn foreign(options: &Options) {
     let half = options.lines / 2;
-    let long = log(Mix { lines: options.lines, attack: 0, known: false });
-    let short = log(Mix { lines: half, attack: 0, known: false });
+    let long = log(Mix { lines: options.lines, attack: 0, known: false, iso: options.iso });
+    let short = log(Mix { lines: half, attack: 0, known: false, iso: options.iso });
     let fastest = |file: &Path| {
         (0..options.runs).filter_map(|_| cpu(edgeban(file), None)).fold(f64::INFINITY, f64::min)
     };
