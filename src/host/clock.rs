@@ -1,9 +1,10 @@
 //! The clocks, the local time zone, and randomness. The core is given all of them as values.
 
-use super::sys::Errno;
 use crate::time::Instant;
 use crate::time::civil::{Calendar, Civil, Stamp};
 use core::cell::Cell;
+use std::format;
+use std::string::String;
 
 /// The engine's time at boot: 34 years, more than any `findtime`, so that lines written before the boot have a time too.
 const AT_BOOT: u64 = 1 << 40;
@@ -94,14 +95,18 @@ impl Local {
     }
 }
 
-/// 64 random bits for the keys of hash tables, so that an attacker cannot choose collisions.
-pub fn random_u64() -> Result<u64, Errno> {
-    let mut bytes = [0u8; 8];
-    super::sys::retry(|| {
-        // SAFETY: the kernel fills at most eight bytes. Up to 256 bytes are never cut short.
-        unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) }
-    })?;
-    Ok(u64::from_ne_bytes(bytes))
+/// Random numbers for the keys of hash tables, so that an attacker cannot choose collisions.
+///
+/// # Errors
+/// A sentence, where the kernel has none to give.
+pub fn random_key() -> Result<[u64; 3], String> {
+    let mut bytes = [[0u8; 8]; 3];
+    let read = super::sys::retry(|| {
+        // SAFETY: the kernel fills at most these 24 bytes. Up to 256 bytes are never cut short.
+        unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), size_of_val(&bytes), 0) }
+    });
+    read.map_err(|error| format!("the kernel gives no random numbers: {error}"))?;
+    Ok(bytes.map(u64::from_ne_bytes))
 }
 
 #[cfg(test)]
@@ -159,6 +164,7 @@ mod tests {
 
     #[test]
     fn random_numbers_differ() {
-        assert_ne!(random_u64().unwrap(), random_u64().unwrap());
+        let [a, b, c] = random_key().unwrap();
+        assert!(a != b && b != c && random_key().unwrap() != [a, b, c]);
     }
 }

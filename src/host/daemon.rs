@@ -28,7 +28,7 @@ use std::fs;
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::string::{String, ToString};
+use std::string::String;
 use std::vec::Vec;
 
 /// [`Token::owner`] of the control socket and its clients.
@@ -133,11 +133,7 @@ impl Daemon {
         let loaded = Loaded::new(loaded.settings, &own, None)
             .map_err(|errors| check::placed(path.as_deref(), &errors))?;
         let settings = &loaded.settings;
-        let key = [(); 3].map(|()| clock::random_u64());
-        let [Ok(a), Ok(b), Ok(c)] = key else {
-            return Err("the kernel gives no random numbers".to_string());
-        };
-        let engine = memory::engine(settings, ring(settings), STREAMS, [a, b, c])?;
+        let engine = memory::engine(settings, ring(settings), STREAMS, clock::random_key()?)?;
         // Before anything is changed: another edgeban may be running.
         let server = serve(control.clone(), settings, dry_run)?;
         let firewall = firewall(settings, dry_run, now)?;

@@ -50,7 +50,7 @@ pub(super) fn run(options: &Options) -> Done {
         overlong: 0,
         skipped: false,
         late: None,
-        trails: Trails::new(longest),
+        trails: Trails::new(longest, clock::random_key().map_err(Failure::Error)?),
         cause: Vec::new(),
         by: None,
         bans: 0,

@@ -37,15 +37,29 @@ pub(super) struct Trails {
     /// How many failures had come, modulo 2³², when the newest of each chain had. One that has left the queue, or that is
     /// mistaken for another after 2³² failures, only makes a search longer.
     chains: Vec<u32>,
+    key: [u64; 3],
     count: u32,
     longest: Duration,
     latest: Instant,
 }
 
 impl Trails {
-    /// None yet; no jail has a findtime above `longest`.
-    pub(super) fn new(longest: Duration) -> Self {
-        Self { queue: VecDeque::new(), chains: vec![0; CHAINS], count: 0, longest, latest: Instant::ZERO }
+    /// None yet; no jail has a findtime above `longest`. `key` is random, so that nobody can write a log whose sources are all
+    /// in one chain.
+    pub(super) fn new(longest: Duration, key: [u64; 3]) -> Self {
+        let (queue, chains) = (VecDeque::new(), vec![0; CHAINS]);
+        Self { queue, chains, key: key.map(|k| k | 1), count: 0, longest, latest: Instant::ZERO }
+    }
+
+    /// Which chain a source is in: multiply-shift (Dietzfelbinger and others, "A reliable randomized algorithm for the
+    /// closest-pair problem") of the address's halves and the jail.
+    fn chain(&self, jail: JailId, target: Prefix) -> usize {
+        let addr = target.addr().to_u128();
+        let [upper, lower, third] = self.key;
+        let halves =
+            ((addr >> 64) as u64).wrapping_mul(upper).wrapping_add((addr as u64).wrapping_mul(lower));
+        let hash = halves.wrapping_add(u64::from(jail).wrapping_mul(third));
+        (hash >> (u64::BITS - CHAINS.ilog2())) as usize
     }
 
     /// The time of the latest failure.
@@ -60,8 +74,8 @@ impl Trails {
             self.queue.pop_front();
         }
         self.count = self.count.wrapping_add(1);
-        let mut back = 0;
-        if let Some(newest) = self.chains.get_mut(chain(jail, target)) {
+        let (mut back, chain) = (0, self.chain(jail, target));
+        if let Some(newest) = self.chains.get_mut(chain) {
             let far = self.count.wrapping_sub(*newest);
             back = if far as usize <= self.queue.len() { far } else { 0 };
             *newest = self.count;
@@ -97,7 +111,7 @@ impl Trails {
 
     /// Where the last failure of a source is in the queue.
     fn newest(&self, jail: JailId, target: Prefix) -> Option<usize> {
-        let far = self.count.wrapping_sub(*self.chains.get(chain(jail, target))?);
+        let far = self.count.wrapping_sub(*self.chains.get(self.chain(jail, target))?);
         self.same(self.queue.len().checked_sub(far as usize + 1)?, jail, target)
     }
 
@@ -115,20 +129,13 @@ impl Trails {
     }
 }
 
-/// Which chain a source is in. The hash has no key: a log made for collisions only slows its own replay.
-fn chain(jail: JailId, target: Prefix) -> usize {
-    // The golden ratio in 32 bits, which spreads what differs in its low bits (Knuth, volume 3, section 6.4).
-    const SPREAD: u32 = 0x9e37_79b1;
-    let hash =
-        target.addr().words().iter().fold(u32::from(jail), |hash, word| (hash ^ word).wrapping_mul(SPREAD));
-    (hash >> 16) as usize & (CHAINS - 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::addr::Addr;
     use proptest::prelude::*;
+
+    const KEY: [u64; 3] = [0x9e37_79b9_7f4a_7c15, 0xbf58_476d_1ce4_e5b9, 0x94d0_49bb_1331_11eb];
 
     fn source(n: u8) -> Prefix {
         Prefix::host(Addr::v4([192, 0, 2, n]))
@@ -140,7 +147,7 @@ mod tests {
         fn the_lines_are_those_since_the_last_ban(
             steps in proptest::collection::vec((0u8..2, 0u8..4, 0u64..40, 0u64..60, 0u8..4), 0..200),
         ) {
-            let mut trails = Trails::new(Duration::from_millis(100));
+            let mut trails = Trails::new(Duration::from_millis(100), KEY);
             let mut naive: Vec<(JailId, u8, Place, u64)> = Vec::new();
             let (mut lines, mut now) = (Vec::new(), 1000);
             for (number, (jail, who, wait, late, what)) in (1..).zip(steps) {
@@ -170,7 +177,7 @@ mod tests {
 
     #[test]
     fn sources_of_one_chain_are_kept_apart() {
-        let (mut trails, mut lines) = (Trails::new(Duration::FOREVER), Vec::new());
+        let (mut trails, mut lines) = (Trails::new(Duration::FOREVER, KEY), Vec::new());
         let mut number = 0;
         for round in 0..3 {
             for n in 0..2 * CHAINS as u32 {
@@ -188,7 +195,7 @@ mod tests {
 
     #[test]
     fn of_many_the_last_are_told_and_a_line_once() {
-        let (mut trails, mut lines) = (Trails::new(Duration::FOREVER), Vec::new());
+        let (mut trails, mut lines) = (Trails::new(Duration::FOREVER, KEY), Vec::new());
         for n in 0..KEPT as u32 + 5 {
             trails.add(0, source(1), (0, n), Instant::ZERO);
         }
@@ -202,7 +209,7 @@ mod tests {
 
     #[test]
     fn what_is_too_old_for_every_jail_takes_no_memory() {
-        let mut trails = Trails::new(Duration::from_secs(1));
+        let mut trails = Trails::new(Duration::from_secs(1), KEY);
         for n in 0..100_000 {
             trails.add(0, source(n as u8), (0, n), Instant::from_millis(u64::from(n)));
         }
@@ -211,7 +218,7 @@ mod tests {
 
     #[test]
     fn the_count_may_go_round() {
-        let (mut trails, mut lines) = (Trails::new(Duration::FOREVER), Vec::new());
+        let (mut trails, mut lines) = (Trails::new(Duration::FOREVER, KEY), Vec::new());
         trails.count = u32::MAX - 2;
         for n in 0..6 {
             trails.add(0, source(1), (0, n), Instant::ZERO);
