@@ -26,6 +26,8 @@ impl Dir {
             format!("edgeban-source-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
         fs::create_dir(&path).unwrap();
+        // The umask is the whole process's, and a test of the control socket may have narrowed it just now.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         Self(path)
     }
 
