@@ -326,6 +326,9 @@ fn a_reload_is_whole_or_nothing() {
     daemon.ask(&["reload", "--json"]).exits(1);
     let done = daemon.ask(&["reload"]).exits(1);
     assert!(done.err.starts_with(&format!("edgeban: {conf}: ")), "{}", done.err);
+    // Half-written: the defaults would have no allow list.
+    std::fs::write(&conf, "").expect("written");
+    assert_eq!(daemon.ask(&["reload"]).exits(1).err.lines().next(), Some(&*format!("{conf}:1: empty")));
     daemon.config(JAILS);
     daemon.signal("HUP");
     daemon.waits_for("reloaded");

@@ -508,6 +508,13 @@ impl Core {
 
     fn reloaded(&mut self) -> Result<Option<String>, String> {
         let (settings, path) = check::read(self.plan.0.as_deref())?;
+        // Somebody may be writing it, or a full disk cut it off. With the defaults the allow list would be gone.
+        let empty = |path: &PathBuf| fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() == 0);
+        match (&path, &self.plan.1) {
+            (Some(path), _) if empty(path) => return Err(format!("{}:1: empty", path.display())),
+            (None, Some(gone)) => return Err(format!("{}: no longer there", gone.display())),
+            _ => {}
+        }
         let longest = self.engine.tracker().longest();
         for jail in &settings.jails {
             if jail.enabled && jail.policy.maxretry > longest {
