@@ -60,7 +60,8 @@ pub(super) fn called(path: &Path) -> String {
 }
 
 /// Splits what it reads at newlines and numbers the lines from 1; an overlong line is numbered and not shown. The CR of a
-/// CR LF counts, as for the daemon. A byte order mark in front is no part of the first line.
+/// CR LF counts, as for the daemon. A byte order mark in front is no part of the first line, nor are NULs: a file that was
+/// truncated while a daemon went on writing to it starts with a hole.
 pub(super) struct Lines<R> {
     input: R,
     buf: Vec<u8>,
@@ -116,15 +117,19 @@ impl<R: Read> Lines<R> {
             }
             self.read += got as u64;
             self.end += got;
+            if self.number == 0 && !self.skipping {
+                self.start = self.buf[..self.end].iter().take_while(|b| **b == 0).count();
+            }
+            let text = &self.buf[self.start..self.end];
             if got == 0 {
-                let len = self.end;
+                let len = text.len();
                 let over = len > 0 || self.skipping;
                 if over {
                     self.take_after_reading(len, 0);
                 }
                 return Ok(over);
             }
-            if let Some(len) = newline::first(&self.buf[..self.end]) {
+            if let Some(len) = newline::first(text) {
                 self.take_after_reading(len, 1);
                 return Ok(true);
             }
@@ -189,6 +194,11 @@ mod tests {
             [(1, "a"), (2, "\u{feff}e")].map(|(n, l)| (n, l.to_string()))
         );
         assert_eq!(all("", 4), []);
+        assert_eq!(
+            all("\0\0\0\0\0\0\0\0\0ab\n\0c", 4)[..],
+            [(1, "ab"), (2, "\0c")].map(|(n, l)| (n, l.to_string()))
+        );
+        assert_eq!(all("\0\0\0\0\0\0\0\0\0", 4), []);
         assert_eq!(all("\n", 4), [(1, String::new())]);
         assert_eq!(all("0123456789abcdefghij", 4), [(1, "OVER".to_string())]);
     }
