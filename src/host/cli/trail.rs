@@ -1,9 +1,10 @@
 //! Which lines led to a ban: the failures of a log that may still count, in the order they came.
 //!
-//! In: each failure with its line ([`Trails::add`]). Out: the lines of one source since its last ban ([`Trails::take`]). A
-//! failure goes to the end of one queue and is linked to an earlier one of a source with the same hash, so that adding it
-//! costs one write and no search. What is older than every jail's findtime leaves at the front. So the memory is 48 bytes
-//! for each failure within the longest findtime, which is less than its line takes in the log.
+//! In: each failure with its line ([`Trails::add`]), and what an accepted login forgave ([`Trails::forget`]). Out: the lines
+//! of one source since its last ban or login ([`Trails::take`]). A failure goes to the end of one queue and is linked to an
+//! earlier one of a source with the same hash, so that adding it costs one write and no search. What is older than every
+//! jail's findtime leaves at the front. So the memory is 48 bytes for each failure within the longest findtime, in each jail
+//! that counts it: no more than the log itself.
 
 use crate::addr::Prefix;
 use crate::jail::JailId;
